@@ -1,0 +1,1 @@
+//! The controllers of orch, one module each

@@ -1,0 +1,1 @@
+//! The network of orch: addresses, the service proxy, DNS

@@ -1,0 +1,1 @@
+//! Schedulers of orch: the framework, its plugins and the scheduling loop

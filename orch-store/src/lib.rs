@@ -1,0 +1,1 @@
+//! Store implementations of orch and the conformance suite that every store passes

@@ -1,0 +1,2 @@
+//! Generates the tables that stand in the tree.
+fn main() {}
