@@ -1,1 +1,3 @@
 //! The Kubernetes API semantics over any store of orch
+
+pub mod schema;

@@ -1,2 +1,65 @@
-//! Generates the tables that stand in the tree.
-fn main() {}
+//! Generates the tables that stand in the tree of orch.
+//!
+//! Not part of any library or of the build: a person runs it when the Kubernetes version that orch reports changes,
+//! and commits what it wrote. The same input always gives the same bytes.
+//!
+//! ```text
+//! pip download --no-deps --dest /tmp/kv kubernetes-validate==1.37.0
+//! unzip -q /tmp/kv/kubernetes_validate-*.whl -d /tmp/kv
+//! cargo run -p xtask -- schema \
+//!     /tmp/kv/kubernetes_validate/kubernetes-json-schema/v1.36.0-local/_definitions.json
+//! ```
+
+mod schema;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+const USAGE: &str = "usage: cargo run -p xtask -- schema <_definitions.json> [<output>]
+
+Writes orch-api/src/schema/table.bin from the Kubernetes definitions of the PyPI package
+kubernetes-validate (Apache-2.0):
+
+  pip download --no-deps --dest /tmp/kv kubernetes-validate==1.37.0
+  unzip -q /tmp/kv/kubernetes_validate-*.whl -d /tmp/kv
+
+The file is /tmp/kv/kubernetes_validate/kubernetes-json-schema/v1.36.0-local/_definitions.json.
+It is an input only and is not committed.";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let outcome = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["schema", definitions] => write_schema(Path::new(definitions), &default_output()),
+        ["schema", definitions, output] => write_schema(Path::new(definitions), Path::new(output)),
+        _ => Err(USAGE.to_owned()),
+    };
+    let (stream, code): (&mut dyn Write, _) = match outcome {
+        Ok(_) => (&mut std::io::stdout(), ExitCode::SUCCESS),
+        Err(_) => (&mut std::io::stderr(), ExitCode::FAILURE),
+    };
+    let message = outcome.unwrap_or_else(|error| error);
+    // A closed terminal is no reason to fail: the table is already written.
+    let _ = writeln!(stream, "{message}");
+    code
+}
+
+fn default_output() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../orch-api/src/schema/table.bin")
+}
+
+fn write_schema(definitions: &Path, output: &Path) -> Result<String, String> {
+    let text = std::fs::read(definitions).map_err(|error| format!("{}: {error}", definitions.display()))?;
+    let document =
+        serde_json::from_slice(&text).map_err(|error| format!("{}: {error}", definitions.display()))?;
+    let model = schema::Model::read(&document)?;
+    let table = schema::encode(&model)?;
+    std::fs::write(output, &table).map_err(|error| format!("{}: {error}", output.display()))?;
+    Ok(format!(
+        "{}: {} definitions, {} kinds, {} bytes",
+        output.display(),
+        model.definitions.len(),
+        model.kinds.len(),
+        table.len()
+    ))
+}
