@@ -1,3 +1,4 @@
 //! The Kubernetes API semantics over any store of orch
 
+pub mod manifest;
 pub mod schema;

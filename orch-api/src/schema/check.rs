@@ -8,6 +8,7 @@ use std::fmt;
 use serde_json::Value;
 
 use super::format::{Fraction, is_base64, is_time};
+use super::path::Step;
 use super::types::{Type, TypeRef};
 
 /// Faults reported at most: Kubernetes' own bound (`sigs.k8s.io/json`), enough for any person to read.
@@ -190,27 +191,6 @@ impl Walk {
         check(self);
         self.depth -= 1;
         self.path.truncate(before);
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Step<'a> {
-    Field(&'a str),
-    Key(&'a str),
-    Index(usize),
-}
-
-impl Step<'_> {
-    fn append(self, path: &mut String) {
-        use fmt::Write;
-        let plain = |key: &str| !key.is_empty() && !key.contains(['.', '/', '[', ']']);
-        let written = match self {
-            Self::Index(index) => write!(path, "[{index}]"),
-            Self::Key(key) if !plain(key) => write!(path, "[{key}]"),
-            Self::Field(key) | Self::Key(key) if path.is_empty() => path.write_str(key),
-            Self::Field(key) | Self::Key(key) => write!(path, ".{key}"),
-        };
-        written.expect("writing to a string cannot fail");
     }
 }
 

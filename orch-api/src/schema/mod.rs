@@ -15,17 +15,19 @@
 //! let messages: Vec<String> = faults.iter().map(ToString::to_string).collect();
 //! assert_eq!(
 //!     messages,
-//!     [r#"spec.replicas: expected integer, got string "three""#, r#"unknown field "spec.replcas""#]
+//!     [r#"unknown field "spec.replcas""#, r#"spec.replicas: expected integer, got string "three""#]
 //! );
 //! ```
 
 mod check;
 mod format;
+mod path;
 mod prune;
 mod table;
 mod types;
 
 pub use check::{Fault, FaultReason, MAX_DEPTH, MAX_FAULTS, check};
+pub(crate) use path::Step;
 pub use prune::prune_nulls;
 pub use types::{
     Definition, Field, KindEntry, ListType, MapType, PatchStrategy, Type, TypeRef, definition, kinds, lookup,

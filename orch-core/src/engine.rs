@@ -1,0 +1,192 @@
+//! The one loop: it runs every controller.
+//!
+//! Deduplication, exclusion per key, backoff, the concurrency limit, the barrier, events and shutdown live here, once.
+//! The loop decides nothing about objects. Invariants: no two turns of a controller run for one key at a time; no turn
+//! begins on a view that lacks the controller's own writes for that key; a key that asks for a turn gets one.
+
+mod barrier;
+mod queue;
+mod turn;
+
+pub use queue::Backoff;
+
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use jiff::Timestamp;
+use tokio::sync::Notify;
+
+use crate::controller::{Controller, Plan};
+use crate::view::{Cache, Needs, Progress, View};
+use crate::{Api, Change, Env, Event, Informer, Key, Kind, Part, User};
+use queue::Queue;
+
+/// Events taken in under one lock: enough to amortise it, few enough that observers wait microseconds.
+const BATCH: usize = 512;
+/// Turns of one controller under way at once. A turn is one batch of writes; Kubernetes runs 5 workers a controller.
+const CONCURRENCY: usize = 16;
+
+/// A [`Controller`] without its `Observed`, as the loop sees it.
+pub(crate) trait Decide: Send + Sync {
+    fn name(&self) -> &str;
+    fn needs(&self) -> Needs;
+    fn keys(&self, change: &Change, view: &dyn View, out: &mut dyn FnMut(Key));
+    fn decide(&self, key: &Key, now: Timestamp, view: &dyn View) -> Option<Plan>;
+}
+
+impl<C: Controller> Decide for C {
+    fn name(&self) -> &str {
+        Controller::name(self)
+    }
+
+    fn needs(&self) -> Needs {
+        Controller::needs(self)
+    }
+
+    fn keys(&self, change: &Change, view: &dyn View, out: &mut dyn FnMut(Key)) {
+        Controller::keys(self, change, view, out);
+    }
+
+    fn decide(&self, key: &Key, now: Timestamp, view: &dyn View) -> Option<Plan> {
+        self.observe(key, now, view).map(|observed| self.plan(&observed))
+    }
+}
+
+/// Runs controllers on one shared view.
+///
+/// Each controller acts as the user `system:serviceaccount:kube-system:NAME`, and is a crash domain of its own under
+/// the engine's environment. `examples/custom_controller.rs` shows one at work.
+pub struct Engine {
+    api: Arc<dyn Api>,
+    env: Env,
+    controllers: Vec<Arc<dyn Decide>>,
+    backoff: Backoff,
+    concurrency: usize,
+}
+
+impl Engine {
+    /// An engine without controllers.
+    #[must_use]
+    pub fn new(api: Arc<dyn Api>, env: Env) -> Self {
+        Self { api, env, controllers: Vec::new(), backoff: Backoff::default(), concurrency: CONCURRENCY }
+    }
+
+    /// Adds a controller.
+    #[must_use]
+    pub fn with(mut self, controller: impl Controller) -> Self {
+        self.controllers.push(Arc::new(controller));
+        self
+    }
+
+    /// How long a key waits after a failure.
+    #[must_use]
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.backoff = backoff;
+        self
+    }
+
+    /// Turns of one controller under way at once; at least one.
+    #[must_use]
+    pub fn concurrency(mut self, turns: usize) -> Self {
+        self.concurrency = turns.max(1);
+        self
+    }
+
+    /// Starts the controllers as tasks of the environment; they end when it stops.
+    pub fn start(self) {
+        let needs = self.controllers.iter().fold(Needs::new(), |needs, controller| needs.and(&controller.needs()));
+        let view = Arc::new(RwLock::new(Cache::new(&needs)));
+        let informer = Informer::new(&self.api, &self.env, &needs);
+        let mut lanes = Vec::new();
+        for controller in self.controllers {
+            let env = self.env.child(controller.name());
+            let lane = Arc::new(Lane {
+                needs: controller.needs(),
+                queue: Mutex::new(Queue::new(self.backoff)),
+                wake: Notify::new(),
+                part: env.activity().part(),
+                api: self.api.impersonate(&User::controller(controller.name())),
+                poker: informer.poker(),
+                view: Arc::clone(&view),
+                controller,
+                env,
+            });
+            lane.part.follows(informer.poker());
+            lanes.push(Arc::clone(&lane));
+            lane.env.clone().spawn(turn::run(lane, self.concurrency));
+        }
+        self.env.clone().spawn(feed(informer, view, lanes));
+    }
+}
+
+/// One controller at work.
+struct Lane {
+    controller: Arc<dyn Decide>,
+    needs: Needs,
+    api: Arc<dyn Api>,
+    env: Env,
+    view: Arc<RwLock<Cache>>,
+    queue: Mutex<Queue>,
+    wake: Notify,
+    part: Part,
+    poker: crate::Poker,
+}
+
+impl Lane {
+    fn queue(&self) -> std::sync::MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn report(&self) {
+        self.part.pending(self.queue().pending());
+    }
+}
+
+/// Takes in what the informer yields and hands out the keys that it concerns.
+async fn feed(mut informer: Informer, view: Arc<RwLock<Cache>>, lanes: Vec<Arc<Lane>>) {
+    let scopes = informer.scopes().to_vec();
+    loop {
+        let mut batch = vec![informer.next().await];
+        while batch.len() < BATCH
+            && let Some(event) = informer.ready()
+        {
+            batch.push(event);
+        }
+        let (keys, seen) = take_in(&view, &lanes, &scopes, &batch);
+        let Some(seen) = seen else {
+            lanes.iter().zip(keys).for_each(|(lane, keys)| lane.queue().add_all(keys));
+            continue;
+        };
+        let least = scopes.iter().map(|scope| seen.of_feed(*scope)).min().unwrap_or_default();
+        for (lane, keys) in lanes.iter().zip(keys) {
+            {
+                let mut queue = lane.queue();
+                queue.add_all(keys);
+                queue.unpark(&|kind| seen.of(kind));
+                queue.open();
+            }
+            lane.report();
+            lane.part.seen(least);
+            lane.wake.notify_one();
+        }
+    }
+}
+
+/// Applies a batch; answers each lane's keys and, once the whole initial state is there, how far the view is.
+fn take_in(
+    view: &RwLock<Cache>,
+    lanes: &[Arc<Lane>],
+    scopes: &[Option<Kind>],
+    batch: &[(Option<Kind>, Event)],
+) -> (Vec<Vec<Key>>, Option<Progress>) {
+    let mut keys: Vec<Vec<Key>> = lanes.iter().map(|_| Vec::new()).collect();
+    let mut cache = view.write().unwrap_or_else(PoisonError::into_inner);
+    for (scope, event) in batch {
+        cache.apply(*scope, event);
+        let Event::Changed(change) = event else { continue };
+        for (lane, keys) in lanes.iter().zip(&mut keys).filter(|(lane, _)| lane.needs.includes(change.key().kind)) {
+            lane.controller.keys(change, &*cache, &mut |key| keys.push(key));
+        }
+    }
+    let synced = scopes.iter().all(|scope| cache.is_synced(*scope));
+    (keys, synced.then(|| cache.seen()))
+}

@@ -1,0 +1,45 @@
+//! Random streams: seeded by the root's seed and a path, so that one part's draws move no other's.
+
+use rand::rngs::{StdRng, SysRng};
+use rand::{Rng, RngExt, SeedableRng, TryRng};
+
+use crate::Str;
+
+pub(super) fn from_system() -> u64 {
+    SysRng.try_next_u64().expect("the operating system gives random bytes")
+}
+
+/// FNV-1a of the path, mixed with the seed: stable across versions of the compiler, unlike std's hashers.
+pub(super) fn stream(seed: u64, path: &str) -> StdRng {
+    let hash = path.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    bytes[8..16].copy_from_slice(&hash.to_le_bytes());
+    StdRng::from_seed(bytes)
+}
+
+pub(super) fn draw(random: &mut StdRng) -> u64 {
+    random.next_u64()
+}
+
+pub(super) fn below(random: &mut StdRng, bound: u64) -> u64 {
+    if bound == 0 { 0 } else { random.random_range(0..bound) }
+}
+
+pub(super) fn fraction(random: &mut StdRng) -> f64 {
+    random.random()
+}
+
+pub(super) fn uuid(random: &mut StdRng) -> Str {
+    let bits = (u128::from(random.next_u64()) << 64) | u128::from(random.next_u64());
+    let bits = (bits & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
+    let hex = format!("{bits:032x}");
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]).into()
+}
+
+pub(super) fn name_suffix(random: &mut StdRng, length: usize) -> String {
+    const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+    (0..length).map(|_| char::from(ALPHABET[random.random_range(0..ALPHABET.len())])).collect()
+}

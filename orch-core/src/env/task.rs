@@ -1,0 +1,43 @@
+//! A task with an owner.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// A task that was spawned by [`Env::spawn`](super::Env::spawn): a future of its answer, `None` when it was stopped or
+/// panicked.
+#[derive(Debug)]
+pub struct Task<T>(JoinHandle<Option<T>>);
+
+pub(super) fn spawn<F>(tasks: &TaskTracker, stop: CancellationToken, future: F) -> Task<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    Task(tasks.spawn(async move { stop.run_until_cancelled_owned(future).await }))
+}
+
+impl<T> Task<T> {
+    /// Ends the task at the point where it waits.
+    pub fn abort(&self) {
+        self.0.abort();
+    }
+
+    /// Whether the task has ended.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.0.is_finished()
+    }
+}
+
+impl<T> Future for Task<T> {
+    type Output = Option<T>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<T>> {
+        Pin::new(&mut self.0).poll(context).map(|answer| answer.ok().flatten())
+    }
+}

@@ -1,0 +1,54 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::sim;
+
+#[test]
+fn a_childs_draws_do_not_depend_on_its_siblings() {
+    let draw = |noise: u32| {
+        sim::run(3, move |env| async move {
+            let other = env.child("other");
+            (0..noise).for_each(|_| _ = other.draw());
+            (env.child("one").draw(), env.child("one").child("two").uuid())
+        })
+    };
+    assert_eq!(draw(0), draw(9));
+}
+
+#[test]
+fn uuids_are_version_four() {
+    let uuid = sim::run(1, |env| async move { env.uuid() });
+    assert_eq!(uuid.len(), 36);
+    assert_eq!(&uuid[14..15], "4");
+    assert!("89ab".contains(&uuid[19..20]));
+}
+
+#[test]
+fn a_crash_ends_the_tasks_of_its_domain_only() {
+    sim::run(1, |env| async move {
+        let (one, two) = (env.child("one"), env.child("two"));
+        let alive = Arc::new(AtomicBool::new(false));
+        let task = one.spawn(std::future::pending::<()>());
+        let other = two.spawn({
+            let (two, alive) = (two.clone(), Arc::clone(&alive));
+            async move {
+                two.sleep(Duration::from_secs(10)).await;
+                alive.store(true, Ordering::Relaxed);
+            }
+        });
+        one.crash();
+        assert_eq!(task.await, None);
+        assert_eq!(other.await, Some(()));
+        assert!(alive.load(Ordering::Relaxed));
+    });
+}
+
+#[test]
+fn shutdown_leaves_no_task() {
+    sim::run(1, |env| async move {
+        let task = env.child("a").child("b").spawn(std::future::pending::<()>());
+        env.shutdown().await;
+        assert!(task.is_finished());
+    });
+}

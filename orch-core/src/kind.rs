@@ -1,0 +1,170 @@
+//! What names a kind of object: its API group and plural resource, never a version.
+//!
+//! Two groups may share storage and several versions serve the same objects, so a [`Kind`] carries neither; the
+//! [`Registry`](crate::Registry) of a cluster knows the rest. Strings that come from outside are looked up there and are
+//! never interned: only registering a kind does that.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::{PoisonError, RwLock};
+
+/// A kind of object, for example `deployments.apps`. Cheap to copy and to compare.
+///
+/// ```
+/// use orch_core::kind::{self, Kind};
+/// assert_eq!(kind::DEPLOYMENTS.to_string(), "deployments.apps");
+/// assert_eq!(Kind::named("apps", "deployments"), kind::DEPLOYMENTS);
+/// assert!(kind::PODS < kind::DEPLOYMENTS, "ordered by group, then resource");
+/// ```
+#[derive(Clone, Copy)]
+pub struct Kind(&'static Name);
+
+#[derive(PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Name {
+    group: &'static str,
+    resource: &'static str,
+}
+
+/// Kinds that programs named at run time. Grows only with the set of distinct names that the program itself registers.
+static INTERNED: RwLock<BTreeMap<(&'static str, &'static str), Kind>> = RwLock::new(BTreeMap::new());
+
+impl Kind {
+    /// The kind of that group (empty for the core group) and plural resource.
+    ///
+    /// The name is kept for the life of the process, so call this for the kinds of a program, not for words that
+    /// strangers send: those are looked up in a [`Registry`](crate::Registry).
+    #[must_use]
+    pub fn named(group: &str, resource: &str) -> Self {
+        if let Some(kind) = BUILT_IN.iter().find(|kind| kind.group() == group && kind.resource() == resource) {
+            return *kind;
+        }
+        if let Some(kind) = INTERNED.read().unwrap_or_else(PoisonError::into_inner).get(&(group, resource)) {
+            return *kind;
+        }
+        let mut interned = INTERNED.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(kind) = interned.get(&(group, resource)) {
+            return *kind;
+        }
+        let (group, resource): (&'static str, &'static str) = (group.to_owned().leak(), resource.to_owned().leak());
+        let kind = Self(Box::leak(Box::new(Name { group, resource })));
+        interned.insert((group, resource), kind);
+        kind
+    }
+
+    /// The API group; empty for the core group.
+    #[must_use]
+    pub fn group(self) -> &'static str {
+        self.0.group
+    }
+
+    /// The plural resource, as it stands in paths.
+    #[must_use]
+    pub fn resource(self) -> &'static str {
+        self.0.resource
+    }
+}
+
+impl PartialEq for Kind {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self.0, other.0) || self.0 == other.0
+    }
+}
+impl Eq for Kind {}
+impl Hash for Kind {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+impl PartialOrd for Kind {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Kind {
+    fn cmp(&self, other: &Self) -> Ordering {
+        if std::ptr::eq(self.0, other.0) { Ordering::Equal } else { self.0.cmp(other.0) }
+    }
+}
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.group() {
+            "" => f.write_str(self.resource()),
+            group => write!(f, "{}.{group}", self.resource()),
+        }
+    }
+}
+impl fmt::Debug for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $name:ident = $group:literal / $resource:literal;)*) => {
+        $($(#[$doc])* pub const $name: Kind = Kind(&Name { group: $group, resource: $resource });)*
+        static BUILT_IN: &[Kind] = &[$($name),*];
+    };
+}
+
+kinds! {
+    /// `configmaps`
+    CONFIG_MAPS = "" / "configmaps";
+    /// `controllerrevisions.apps`
+    CONTROLLER_REVISIONS = "apps" / "controllerrevisions";
+    /// `deployments.apps`
+    DEPLOYMENTS = "apps" / "deployments";
+    /// `endpointslices.discovery.k8s.io`
+    ENDPOINT_SLICES = "discovery.k8s.io" / "endpointslices";
+    /// `events`
+    EVENTS = "" / "events";
+    /// `leases.coordination.k8s.io`
+    LEASES = "coordination.k8s.io" / "leases";
+    /// `namespaces`
+    NAMESPACES = "" / "namespaces";
+    /// `nodes`
+    NODES = "" / "nodes";
+    /// `persistentvolumeclaims`
+    PERSISTENT_VOLUME_CLAIMS = "" / "persistentvolumeclaims";
+    /// `persistentvolumes`
+    PERSISTENT_VOLUMES = "" / "persistentvolumes";
+    /// `pods`
+    PODS = "" / "pods";
+    /// `priorityclasses.scheduling.k8s.io`
+    PRIORITY_CLASSES = "scheduling.k8s.io" / "priorityclasses";
+    /// `replicasets.apps`
+    REPLICA_SETS = "apps" / "replicasets";
+    /// `secrets`
+    SECRETS = "" / "secrets";
+    /// `serviceaccounts`
+    SERVICE_ACCOUNTS = "" / "serviceaccounts";
+    /// `services`
+    SERVICES = "" / "services";
+    /// `statefulsets.apps`
+    STATEFUL_SETS = "apps" / "statefulsets";
+    /// `storageclasses.storage.k8s.io`
+    STORAGE_CLASSES = "storage.k8s.io" / "storageclasses";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_named_kind_is_interned_once() {
+        let one = Kind::named("shop.example", "widgets");
+        let two = Kind::named("shop.example", "widgets");
+        assert!(std::ptr::eq(one.0, two.0));
+        assert_eq!(one.to_string(), "widgets.shop.example");
+    }
+
+    #[test]
+    fn built_in_names_are_found_and_distinct() {
+        for kind in BUILT_IN {
+            assert_eq!(Kind::named(kind.group(), kind.resource()), *kind);
+        }
+        let distinct: std::collections::BTreeSet<_> = BUILT_IN.iter().collect();
+        assert_eq!(distinct.len(), BUILT_IN.len());
+    }
+}

@@ -1,0 +1,263 @@
+//! An object at rest: a compact header and the encoded JSON body.
+//!
+//! `resourceVersion` and `managedFields` stand outside the body and are spliced in at the edge, so a write that changes
+//! only them copies no body. This module knows no kind's schema. Invariant: the body is valid JSON, an object, with a
+//! `metadata` object, and the header says the same as the body.
+
+mod encode;
+mod header;
+mod live;
+
+pub use header::{Header, OwnerReference};
+pub use live::Live;
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::{Error, Key, KindInfo, Result, Revision, Str};
+
+/// An immutable object of any kind; cloning copies a pointer.
+///
+/// ```
+/// use orch_core::{Object, Registry, Revision, kind};
+/// use serde_json::json;
+/// let info = Registry::built_in().get(kind::CONFIG_MAPS).unwrap();
+/// let tree = json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"k": "v"},
+///     "metadata": {"name": "a", "namespace": "shop", "labels": {"app": "web"}}});
+/// let object = Object::encode(&info, &tree).unwrap().at(Revision(7));
+/// assert_eq!(object.key().to_string(), "configmaps/shop/a");
+/// assert_eq!(object.label("app"), Some("web"));
+/// assert_eq!(object.to_tree()["metadata"]["resourceVersion"], "7");
+/// ```
+#[derive(Clone)]
+pub struct Object {
+    revision: Revision,
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    key: Key,
+    header: Header,
+    managed: Option<Bytes>,
+    body: Bytes,
+    spans: Spans,
+}
+
+/// Where the parts of a body stand: byte ranges of the JSON values, empty when absent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Spans {
+    pub(crate) metadata: Range<usize>,
+    pub(crate) spec: Range<usize>,
+    pub(crate) status: Range<usize>,
+}
+
+/// A part of a body that can be read or replaced alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// `metadata`
+    Metadata,
+    /// `spec`
+    Spec,
+    /// `status`
+    Status,
+}
+
+impl Object {
+    /// Encodes a tree. The key comes from its metadata, `resourceVersion` is dropped and `managedFields` set aside.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] when the tree is not an object with `metadata.name`, or a metadata field has the wrong type.
+    pub fn encode(info: &KindInfo, tree: &Value) -> Result<Self> {
+        let (header, key) = Header::read(info, tree)?;
+        let (body, spans, managed) = encode::body(tree);
+        Ok(Self { revision: Revision::ZERO, inner: Arc::new(Inner { key, header, managed, body, spans }) })
+    }
+
+    /// Reads bytes that another store or server encoded, `metadata.resourceVersion` included.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] when they are not JSON or lack what [`Object::encode`] needs.
+    pub fn decode(info: &KindInfo, json: &[u8]) -> Result<Self> {
+        let tree: Value = serde_json::from_slice(json).map_err(|error| Error::Malformed {
+            subject: info.kind.to_string(),
+            field: String::new(),
+            why: error.to_string(),
+        })?;
+        let revision = tree["metadata"]["resourceVersion"].as_str().and_then(|text| text.parse().ok());
+        Ok(Self::encode(info, &tree)?.at(revision.unwrap_or_default()))
+    }
+
+    /// The same object at another revision; copies a pointer.
+    #[must_use]
+    pub fn at(&self, revision: Revision) -> Self {
+        Self { revision, inner: Arc::clone(&self.inner) }
+    }
+
+    /// Group, resource, namespace, name.
+    #[must_use]
+    pub fn key(&self) -> &Key {
+        &self.inner.key
+    }
+
+    /// The revision of the write that made this state; zero before it was stored.
+    #[must_use]
+    pub fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    /// What generic machinery needs.
+    #[must_use]
+    pub fn header(&self) -> &Header {
+        &self.inner.header
+    }
+
+    /// Set once at creation; empty before.
+    #[must_use]
+    pub fn uid(&self) -> &Str {
+        &self.inner.header.uid
+    }
+
+    /// The value of a label.
+    #[must_use]
+    pub fn label(&self, name: &str) -> Option<&str> {
+        let labels = &self.inner.header.labels;
+        labels.binary_search_by(|(key, _)| (**key).cmp(name)).ok().map(|at| &*labels[at].1)
+    }
+
+    /// The value of a selectable field: `metadata.name`, `metadata.namespace`, or one that the kind declares. A declared
+    /// field that is absent is the empty string; an unknown one is `None`.
+    #[must_use]
+    pub fn field(&self, path: &str) -> Option<&str> {
+        match path {
+            "metadata.name" => Some(&self.inner.key.name),
+            "metadata.namespace" => Some(&self.inner.key.namespace),
+            _ => self.inner.header.fields.iter().find(|(name, _)| &**name == path).map(|(_, value)| &**value),
+        }
+    }
+
+    /// The body: JSON without `resourceVersion` and `managedFields`.
+    #[must_use]
+    pub fn body(&self) -> &Bytes {
+        &self.inner.body
+    }
+
+    /// `metadata.managedFields` as JSON, when there are any.
+    #[must_use]
+    pub fn managed_fields(&self) -> Option<&Bytes> {
+        self.inner.managed.as_ref()
+    }
+
+    /// The JSON of one part; `None` when it is absent.
+    #[must_use]
+    pub fn part(&self, part: Part) -> Option<&[u8]> {
+        let span = self.inner.spans.of(part);
+        (!span.is_empty()).then(|| &self.inner.body[span.clone()])
+    }
+
+    /// The body as a tree, without `resourceVersion` and `managedFields`.
+    ///
+    /// # Panics
+    /// Never: the body is valid JSON by construction.
+    #[must_use]
+    pub fn body_tree(&self) -> Value {
+        serde_json::from_slice(&self.inner.body).expect("a body is valid JSON by construction")
+    }
+
+    /// The whole object as a tree, as a client sees it.
+    #[must_use]
+    pub fn to_tree(&self) -> Value {
+        let mut tree = self.body_tree();
+        encode::splice_tree(&mut tree, self.revision, self.inner.managed.as_deref());
+        tree
+    }
+
+    /// The whole object as JSON, as a client sees it.
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        encode::splice(&self.inner.body, &self.inner.spans, self.revision, self.inner.managed.as_deref())
+    }
+
+    /// The whole object as a typed value.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] when the object does not have the shape of `T`.
+    pub fn to<T: DeserializeOwned>(&self) -> Result<T> {
+        serde_json::from_slice(&self.to_json()).map_err(|error| self.malformed(Part::Metadata, &error))
+    }
+
+    /// One part as a typed value, without decoding the rest; an absent part reads as `null`.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] when the part does not have the shape of `T`.
+    pub fn part_to<T: DeserializeOwned>(&self, part: Part) -> Result<T> {
+        let json = self.part(part).unwrap_or(b"null");
+        serde_json::from_slice(json).map_err(|error| self.malformed(part, &error))
+    }
+
+    /// The same object with another status, without decoding or encoding the rest. The header's selectable fields are
+    /// read again from the new status.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] when a selectable field of the status has a wrong type.
+    pub fn with_status(&self, info: &KindInfo, status: &Value) -> Result<Self> {
+        let mut header = self.inner.header.clone();
+        header.refresh_status(info, status)?;
+        let (body, spans) = encode::replace(&self.inner.body, &self.inner.spans, Part::Status, status);
+        let Inner { key, managed, .. } = &*self.inner;
+        let inner = Inner { key: key.clone(), header, managed: managed.clone(), body, spans };
+        Ok(Self { revision: self.revision, inner: Arc::new(inner) })
+    }
+
+    /// Bytes that this object keeps on the heap, about.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.inner.body.len() + self.inner.managed.as_ref().map_or(0, Bytes::len) + self.inner.header.size()
+    }
+
+    /// Whether both are the same stored state: the same revision of the same object.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.revision == other.revision && self.inner.key == other.inner.key
+    }
+
+    /// Whether both have the same body and managed fields, whatever their revisions.
+    #[must_use]
+    pub fn same_content(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+            || (self.inner.body == other.inner.body && self.inner.managed == other.inner.managed)
+    }
+
+    fn malformed(&self, part: Part, error: &serde_json::Error) -> Error {
+        let field = match part {
+            Part::Metadata => "",
+            Part::Spec => "spec",
+            Part::Status => "status",
+        };
+        Error::Malformed { subject: self.key().to_string(), field: field.to_owned(), why: error.to_string() }
+    }
+}
+
+impl Spans {
+    fn of(&self, part: Part) -> &Range<usize> {
+        match part {
+            Part::Metadata => &self.metadata,
+            Part::Spec => &self.spec,
+            Part::Status => &self.status,
+        }
+    }
+}
+
+/// Never the body: it may hold secrets.
+impl fmt::Debug for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.key(), self.revision)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,65 @@
+//! What a part knows of the cluster: tables of projections, fed by one watch in revision order.
+//!
+//! A projection holds the few facts that a consumer decides on, not a typed object. In process every kind of a view is at
+//! the same revision; over REST each kind lags on its own, so no safety may rest on consistency across kinds.
+
+mod cache;
+mod table;
+
+pub use cache::{Cache, Needs, Progress};
+pub use table::{Row, Table};
+
+use std::any::{Any, TypeId};
+
+use crate::{Kind, Live, Object, Revision};
+
+/// The facts that a consumer keeps of each object of a kind.
+///
+/// ```
+/// use orch_core::view::{Cache, Needs, Projection, View};
+/// use orch_core::{Kind, Live, kind};
+/// struct Capacity { pods: u64 }
+/// impl Projection for Capacity {
+///     fn kind() -> Option<Kind> { Some(kind::NODES) }
+///     fn project(object: &Live) -> Self {
+///         let tree = object.tree();
+///         Self { pods: tree["status"]["capacity"]["pods"].as_str().and_then(|p| p.parse().ok()).unwrap_or(0) }
+///     }
+/// }
+/// let cache = Cache::new(&Needs::new().of::<Capacity>());
+/// let view: &dyn View = &cache;
+/// assert_eq!(view.of::<Capacity>().iter().map(|row| row.facts.pods).sum::<u64>(), 0);
+/// ```
+pub trait Projection: Send + Sync + Sized + 'static {
+    /// The kind it is about; `None` for every kind, those registered later included.
+    fn kind() -> Option<Kind>;
+
+    /// Takes the facts from an object. What the object lacks has its default here: this never fails.
+    fn project(object: &Live) -> Self;
+
+    /// The entries of indexes that the object stands under, besides owner and namespace, each once:
+    /// the index's name and the value. Must follow from the object alone.
+    fn index(_object: &Object, _facts: &Self, _out: &mut dyn FnMut(&'static str, &str)) {}
+}
+
+/// What a part knows of the cluster.
+pub trait View: Send + Sync {
+    /// How far the view is with a kind: every change up to there is in it.
+    fn revision(&self, kind: Kind) -> Revision;
+
+    /// The table of a projection as `Table<P>`, by the `TypeId` of `P`.
+    fn table(&self, projection: TypeId) -> Option<&dyn Any>;
+}
+
+impl dyn View + '_ {
+    /// The table of a projection.
+    ///
+    /// # Panics
+    /// When the part did not declare the projection in its [`Needs`]: a mistake of the program.
+    #[must_use]
+    pub fn of<P: Projection>(&self) -> &Table<P> {
+        self.table(TypeId::of::<P>())
+            .and_then(|table| table.downcast_ref())
+            .unwrap_or_else(|| panic!("{} is not among the declared needs", std::any::type_name::<P>()))
+    }
+}

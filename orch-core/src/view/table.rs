@@ -1,0 +1,159 @@
+//! A table of projections with its indexes.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use super::Projection;
+use crate::selector::Selector;
+use crate::{Change, Key, Live, Object, Str};
+
+/// One object and the facts taken from it.
+#[derive(Debug)]
+pub struct Row<P> {
+    /// Header and body as stored.
+    pub object: Object,
+    /// The projection.
+    pub facts: P,
+}
+
+/// Rows in order of key, found by key, namespace, owner, label, or an index of the projection. Each lookup costs a
+/// logarithm and what it yields; rows are shared, not copied.
+#[derive(Debug)]
+pub struct Table<P> {
+    rows: BTreeMap<Key, Arc<Row<P>>>,
+    /// By index name, value and key. Owners stand under [`OWNER`], labels under [`LABEL`].
+    index: BTreeMap<(&'static str, Str, Key), Arc<Row<P>>>,
+}
+
+const OWNER: &str = "\0owner";
+const LABEL: &str = "\0label";
+
+impl<P> Default for Table<P> {
+    fn default() -> Self {
+        Self { rows: BTreeMap::new(), index: BTreeMap::new() }
+    }
+}
+
+impl<P: Projection> Table<P> {
+    /// The row of a key.
+    #[must_use]
+    pub fn get(&self, key: &Key) -> Option<&Arc<Row<P>>> {
+        self.rows.get(key)
+    }
+
+    /// Every row in order of key.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Row<P>>> {
+        self.rows.values()
+    }
+
+    /// How many rows there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The rows of one namespace; of one kind when the projection is of one.
+    pub fn in_namespace<'a>(&'a self, namespace: &'a str) -> impl Iterator<Item = &'a Arc<Row<P>>> + 'a {
+        self.kinds().into_iter().flat_map(move |kind| {
+            let from = Key::new(kind, namespace, "");
+            self.rows
+                .range((Bound::Included(from), Bound::Unbounded))
+                .take_while(move |(key, _)| key.kind == kind && &*key.namespace == namespace)
+                .map(|(_, row)| row)
+        })
+    }
+
+    /// The rows that have an owner of that uid.
+    pub fn owned_by<'a>(&'a self, uid: &str) -> impl Iterator<Item = &'a Arc<Row<P>>> + use<'a, P> {
+        self.indexed(OWNER, uid)
+    }
+
+    /// The rows of a namespace that the selector matches. Costs what the rarest label that it asks for yields, or the
+    /// namespace when it asks for none.
+    #[must_use]
+    pub fn selected<'a>(&'a self, namespace: &'a str, selector: &Selector) -> Vec<&'a Arc<Row<P>>> {
+        let matches = |row: &&Arc<Row<P>>| selector.matches(|name| row.object.label(name));
+        match selector.required_pair() {
+            Some((name, value)) => {
+                self.range(LABEL, label_entry(namespace, name, value)).filter(matches).collect()
+            }
+            None => self.in_namespace(namespace).filter(matches).collect(),
+        }
+    }
+
+    /// The rows under a value of one of the projection's indexes, in order of key.
+    pub fn indexed<'a>(&'a self, index: &'static str, value: &str) -> impl Iterator<Item = &'a Arc<Row<P>>> + use<'a, P> {
+        self.range(index, Str::from(value))
+    }
+
+    fn range(&self, index: &'static str, value: Str) -> impl Iterator<Item = &Arc<Row<P>>> + use<'_, P> {
+        let from = (index, value.clone(), least_key());
+        self.index
+            .range((Bound::Included(from), Bound::Unbounded))
+            .take_while(move |((name, found, _), _)| *name == index && *found == value)
+            .map(|(_, row)| row)
+    }
+
+    fn kinds(&self) -> Vec<crate::Kind> {
+        if let Some(kind) = P::kind() {
+            return vec![kind];
+        }
+        let mut kinds = Vec::new();
+        let mut next = self.rows.keys().next();
+        while let Some(key) = next {
+            kinds.push(key.kind);
+            let kind = key.kind;
+            next = self.rows.range((Bound::Excluded(key.clone()), Bound::Unbounded)).map(|(k, _)| k).find(|k| k.kind != kind);
+        }
+        kinds
+    }
+
+    pub(super) fn apply(&mut self, change: &Change) {
+        match &change.now {
+            Some(live) => self.put(live),
+            None => self.remove(change.key()),
+        }
+    }
+
+    pub(super) fn put(&mut self, live: &Live) {
+        self.remove(live.key());
+        let row = Arc::new(Row { object: live.object().clone(), facts: P::project(live) });
+        for (name, value) in entries(&row) {
+            self.index.insert((name, value, row.object.key().clone()), Arc::clone(&row));
+        }
+        self.rows.insert(row.object.key().clone(), row);
+    }
+
+    fn remove(&mut self, key: &Key) {
+        let Some(row) = self.rows.remove(key) else { return };
+        for (name, value) in entries(&row) {
+            self.index.remove(&(name, value, key.clone()));
+        }
+    }
+}
+
+fn entries<P: Projection>(row: &Row<P>) -> Vec<(&'static str, Str)> {
+    let header = row.object.header();
+    let mut entries: Vec<(&'static str, Str)> =
+        header.owners.iter().map(|owner| (OWNER, owner.uid.clone())).collect();
+    let namespace = &row.object.key().namespace;
+    entries.extend(header.labels.iter().map(|(name, value)| (LABEL, label_entry(namespace, name, value))));
+    P::index(&row.object, &row.facts, &mut |name, value| entries.push((name, value.into())));
+    entries
+}
+
+/// NUL stands in no name, so the parts cannot run into each other.
+fn label_entry(namespace: &str, name: &str, value: &str) -> Str {
+    format!("{namespace}\0{name}\0{value}").into()
+}
+
+fn least_key() -> Key {
+    Key::new(crate::Kind::named("", ""), "", "")
+}
