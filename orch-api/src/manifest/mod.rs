@@ -85,9 +85,10 @@ impl Manifest {
 /// an error is returned.
 ///
 /// ```
-/// let errors = orch_api::manifest::parse("web.yaml", b"kind: Pod\nkind: Pod\n").unwrap_err();
-/// let messages: Vec<String> = errors.iter().map(ToString::to_string).collect();
-/// assert_eq!(messages[0], r#"web.yaml:2:1: duplicate key "kind", first on line 1"#);
+/// let text = b"apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\n  name: b\n";
+/// let errors = orch_api::manifest::parse("web.yaml", text).unwrap_err();
+/// assert_eq!(errors[0].to_string(), r#"web.yaml:5:3: duplicate key "name", first on line 4"#);
+/// assert_eq!(errors[0].field.as_deref(), Some("metadata.name"));
 /// ```
 pub fn parse(source: &str, text: &[u8]) -> Result<Vec<Manifest>, Vec<Error>> {
     let source: Arc<str> = Arc::from(source);
