@@ -27,6 +27,7 @@ pub mod selector;
 #[cfg(feature = "sim")]
 pub mod sim;
 mod store;
+mod typed;
 pub mod view;
 
 pub use api::{
@@ -44,3 +45,4 @@ pub use read::{Change, Event, Page, Read, Select, Watch, Watches};
 pub use record::{Recorder, rfc3339, rfc3339_micro};
 pub use registry::{KindInfo, Registry, Scope, Subresource, Taken};
 pub use store::{Expect, Put, Store};
+pub use typed::Objects;
