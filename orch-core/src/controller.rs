@@ -145,7 +145,14 @@ impl Note {
     #[must_use]
     pub fn normal(about: &Key, uid: &Str, reason: &str, message: impl Into<String>) -> Self {
         let (about, uid) = (about.clone(), uid.clone());
-        Self { about, uid, kind: NoteKind::Normal, reason: reason.into(), message: message.into(), after: None }
+        Self {
+            about,
+            uid,
+            kind: NoteKind::Normal,
+            reason: reason.into(),
+            message: message.into(),
+            after: None,
+        }
     }
 
     /// Bad news.

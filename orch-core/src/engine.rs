@@ -93,7 +93,8 @@ impl Engine {
 
     /// Starts the controllers as tasks of the environment; they end when it stops.
     pub fn start(self) {
-        let needs = self.controllers.iter().fold(Needs::new(), |needs, controller| needs.and(&controller.needs()));
+        let needs =
+            self.controllers.iter().fold(Needs::new(), |needs, controller| needs.and(&controller.needs()));
         let view = Arc::new(RwLock::new(Cache::new(&needs)));
         let informer = Informer::new(&self.api, &self.env, &needs);
         let mut lanes = Vec::new();
@@ -183,7 +184,9 @@ fn take_in(
     for (scope, event) in batch {
         cache.apply(*scope, event);
         let Event::Changed(change) = event else { continue };
-        for (lane, keys) in lanes.iter().zip(&mut keys).filter(|(lane, _)| lane.needs.includes(change.key().kind)) {
+        for (lane, keys) in
+            lanes.iter().zip(&mut keys).filter(|(lane, _)| lane.needs.includes(change.key().kind))
+        {
             lane.controller.keys(change, &*cache, &mut |key| keys.push(key));
         }
     }

@@ -429,6 +429,8 @@ mod tests {
         let error = Error::Invalid { key: key.clone(), faults: vec![one.clone()] };
         assert_eq!(error.to_string(), "pods/a/b is invalid: spec.containers: Required value");
         let error = Error::Invalid { key, faults: vec![one.clone(), one] };
-        assert!(error.to_string().ends_with("[spec.containers: Required value, spec.containers: Required value]"));
+        assert!(
+            error.to_string().ends_with("[spec.containers: Required value, spec.containers: Required value]")
+        );
     }
 }

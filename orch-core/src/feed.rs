@@ -143,13 +143,18 @@ impl Feed {
 
     /// Yields what a list shows to be different from what was yielded so far.
     fn compare(&mut self, items: Vec<Object>, revision: Revision) {
-        let listed: BTreeMap<Key, Object> = items.into_iter().map(|object| (object.key().clone(), object)).collect();
+        let listed: BTreeMap<Key, Object> =
+            items.into_iter().map(|object| (object.key().clone(), object)).collect();
         let mut changes: Vec<Change> = Vec::new();
         for (key, before) in &self.known {
             match listed.get(key) {
                 Some(now) if now.uid() == before.uid() => {
                     if now.revision() != before.revision() {
-                        changes.push(Change::new(now.revision(), Some(Live::from(now.clone())), Some(before.clone())));
+                        changes.push(Change::new(
+                            now.revision(),
+                            Some(Live::from(now.clone())),
+                            Some(before.clone()),
+                        ));
                     }
                 }
                 // Another object of the same name: the old one is gone, the new one is created.

@@ -37,7 +37,8 @@ impl Kind {
     /// strangers send: those are looked up in a [`Registry`](crate::Registry).
     #[must_use]
     pub fn named(group: &str, resource: &str) -> Self {
-        if let Some(kind) = BUILT_IN.iter().find(|kind| kind.group() == group && kind.resource() == resource) {
+        if let Some(kind) = BUILT_IN.iter().find(|kind| kind.group() == group && kind.resource() == resource)
+        {
             return *kind;
         }
         if let Some(kind) = INTERNED.read().unwrap_or_else(PoisonError::into_inner).get(&(group, resource)) {
@@ -47,7 +48,8 @@ impl Kind {
         if let Some(kind) = interned.get(&(group, resource)) {
             return *kind;
         }
-        let (group, resource): (&'static str, &'static str) = (group.to_owned().leak(), resource.to_owned().leak());
+        let (group, resource): (&'static str, &'static str) =
+            (group.to_owned().leak(), resource.to_owned().leak());
         let kind = Self(Box::leak(Box::new(Name { group, resource })));
         interned.insert((group, resource), kind);
         kind

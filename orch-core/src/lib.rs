@@ -31,7 +31,8 @@ mod typed;
 pub mod view;
 
 pub use api::{
-    Api, ApiExt, DeleteOptions, DryRun, FieldValidation, Patch, Precondition, Propagation, User, Verb, Write, WriteOptions,
+    Api, ApiExt, DeleteOptions, DryRun, FieldValidation, Patch, Precondition, Propagation, User, Verb, Write,
+    WriteOptions,
 };
 pub use env::{Activity, Env, Part, Task};
 pub use error::{ConflictCause, Error, Fault, FaultKind, Reason, Result, WriteOutcome};

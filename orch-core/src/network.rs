@@ -175,7 +175,8 @@ pub fn search(namespace: &str, name: &str) -> Vec<String> {
     if let Some(full) = name.strip_suffix('.') {
         return vec![full.to_owned()];
     }
-    let suffixes = [format!("{namespace}.svc.{CLUSTER_DOMAIN}"), format!("svc.{CLUSTER_DOMAIN}"), CLUSTER_DOMAIN.into()];
+    let suffixes =
+        [format!("{namespace}.svc.{CLUSTER_DOMAIN}"), format!("svc.{CLUSTER_DOMAIN}"), CLUSTER_DOMAIN.into()];
     let searched = suffixes.iter().map(|suffix| format!("{name}.{suffix}"));
     if name.matches('.').count() >= 5 {
         std::iter::once(name.to_owned()).chain(searched).collect()

@@ -154,7 +154,11 @@ impl Change {
     /// Never: a change has at least one state.
     #[must_use]
     pub fn object(&self) -> &Object {
-        self.now.as_ref().map(Live::object).or(self.before.as_ref()).expect("a change has a state before or after")
+        self.now
+            .as_ref()
+            .map(Live::object)
+            .or(self.before.as_ref())
+            .expect("a change has a state before or after")
     }
 
     /// Whose change it is.

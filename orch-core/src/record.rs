@@ -22,11 +22,46 @@ pub struct Recorder {
     seen: Mutex<Seen>,
 }
 
+/// What makes two notes the same: the object, its uid, reason and message.
+type Identity = (Key, Str, Str, String);
+
 #[derive(Debug, Default)]
 struct Seen {
-    by_note: BTreeMap<(Key, Str, Str, String), (Key, u64, u64)>,
-    by_age: BTreeMap<u64, (Key, Str, Str, String)>,
+    by_note: BTreeMap<Identity, Told>,
+    /// By the time it was last told.
+    by_age: BTreeMap<u64, Identity>,
     clock: u64,
+}
+
+#[derive(Debug)]
+struct Told {
+    event: Key,
+    count: u64,
+    age: u64,
+}
+
+impl Seen {
+    /// The Event of a note that was told before, and how often it is told now.
+    fn again(&mut self, identity: &Identity) -> Option<(Key, u64)> {
+        let told = self.by_note.get_mut(identity)?;
+        self.clock += 1;
+        told.count += 1;
+        self.by_age.remove(&std::mem::replace(&mut told.age, self.clock));
+        self.by_age.insert(self.clock, identity.clone());
+        Some((told.event.clone(), told.count))
+    }
+
+    /// Remembers the Event of a new note; forgets the one that was told longest ago when there are too many.
+    fn remember(&mut self, identity: Identity, event: Key) {
+        if self.by_note.len() >= REMEMBERED
+            && let Some((_, oldest)) = self.by_age.pop_first()
+        {
+            self.by_note.remove(&oldest);
+        }
+        self.clock += 1;
+        self.by_age.insert(self.clock, identity.clone());
+        self.by_note.insert(identity, Told { event, count: 1, age: self.clock });
+    }
 }
 
 impl Recorder {
@@ -38,7 +73,12 @@ impl Recorder {
 
     /// The writes that tell people of these notes. They may fail (a namespace that terminates takes no Events); nothing
     /// rests on them.
-    pub fn writes<'a>(&self, registry: &Registry, env: &Env, notes: impl Iterator<Item = &'a Note>) -> Vec<Write> {
+    pub fn writes<'a>(
+        &self,
+        registry: &Registry,
+        env: &Env,
+        notes: impl Iterator<Item = &'a Note>,
+    ) -> Vec<Write> {
         notes.map(|note| self.write(registry, env, note)).collect()
     }
 
@@ -46,35 +86,21 @@ impl Recorder {
         let now = rfc3339(env.now());
         let identity = (note.about.clone(), note.uid.clone(), note.reason.clone(), note.message.clone());
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.clock += 1;
-        let clock = seen.clock;
-        if let Some((event, count, age)) = seen.by_note.get_mut(&identity) {
-            let (event, count) = (event.clone(), {
-                *count += 1;
-                *count
-            });
-            let old = std::mem::replace(age, clock);
-            seen.by_age.remove(&old);
-            seen.by_age.insert(clock, identity);
+        if let Some((event, count)) = seen.again(&identity) {
             return Write::merge(event, json!({"count": count, "lastTimestamp": now}));
-        }
-        if seen.by_note.len() >= REMEMBERED
-            && let Some((_, oldest)) = seen.by_age.pop_first()
-        {
-            seen.by_note.remove(&oldest);
         }
         let namespace = if note.about.namespace.is_empty() { "default" } else { &*note.about.namespace };
         let event = Key::new(kind::EVENTS, namespace, format!("{}.{:016x}", note.about.name, env.draw()));
-        seen.by_note.insert(identity.clone(), (event.clone(), 1, clock));
-        seen.by_age.insert(clock, identity);
+        seen.remember(identity, event.clone());
         Write::create(event.clone(), self.tree(registry, note, &event, &now))
     }
 
     fn tree(&self, registry: &Registry, note: &Note, event: &Key, now: &str) -> Value {
         let info = registry.get(note.about.kind);
-        let (api_version, kind) =
-            info.map_or_else(|| (String::new(), Str::default()), |info| (info.api_version(), info.name.clone()));
-        let mut about = json!({"apiVersion": api_version, "kind": &*kind, "name": &*note.about.name, "uid": &*note.uid});
+        let (api_version, kind) = info
+            .map_or_else(|| (String::new(), Str::default()), |info| (info.api_version(), info.name.clone()));
+        let mut about =
+            json!({"apiVersion": api_version, "kind": &*kind, "name": &*note.about.name, "uid": &*note.uid});
         if !note.about.namespace.is_empty() {
             about["namespace"] = json!(&*note.about.namespace);
         }
@@ -108,4 +134,43 @@ pub fn rfc3339(time: Timestamp) -> String {
 #[must_use]
 pub fn rfc3339_micro(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
+}
+
+#[cfg(all(test, feature = "sim"))]
+mod tests {
+    use super::*;
+    use crate::api::{Patch, Verb};
+
+    fn about(name: &str) -> Key {
+        Key::new(kind::PODS, "shop", name)
+    }
+
+    #[test]
+    fn the_same_note_again_raises_the_count() {
+        crate::sim::run(1, |env| async move {
+            let (recorder, registry) = (Recorder::new("test"), Registry::built_in());
+            let note = Note::warning(&about("a"), &"u".into(), "BackOff", "again");
+            let first = recorder.writes(&registry, &env, [&note].into_iter()).remove(0);
+            let Verb::Create(tree) = &first.verb else { panic!("{first:?}") };
+            assert_eq!(tree["involvedObject"]["kind"], "Pod");
+            let second = recorder.writes(&registry, &env, [&note].into_iter()).remove(0);
+            let Verb::Patch(Patch::Merge(patch)) = &second.verb else { panic!("{second:?}") };
+            assert_eq!((patch["count"].as_u64(), second.key), (Some(2), first.key));
+        });
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        crate::sim::run(1, |env| async move {
+            let (recorder, registry) = (Recorder::new("test"), Registry::built_in());
+            let note = |n: usize| Note::normal(&about(&n.to_string()), &"u".into(), "R", "m");
+            let notes: Vec<_> = (0..=REMEMBERED).map(note).collect();
+            recorder.writes(&registry, &env, notes.iter());
+            let seen = recorder.seen.lock().unwrap();
+            assert_eq!((seen.by_note.len(), seen.by_age.len()), (REMEMBERED, REMEMBERED));
+            drop(seen);
+            let oldest = recorder.writes(&registry, &env, [&notes[0]].into_iter()).remove(0);
+            assert!(matches!(oldest.verb, Verb::Create(_)), "the oldest was forgotten");
+        });
+    }
 }

@@ -185,7 +185,8 @@ impl Registry {
         let mut kinds = self.kinds.write().unwrap_or_else(PoisonError::into_inner);
         for other in kinds.values().filter(|o| o.kind != info.kind && o.kind.group() == info.kind.group()) {
             let words = std::iter::once(&info.singular).chain(&info.short_names);
-            let word = words.map(|word| &**word).chain([info.kind.resource()]).find(|word| other.answers_to(word));
+            let word =
+                words.map(|word| &**word).chain([info.kind.resource()]).find(|word| other.answers_to(word));
             let name = (info.name == other.name).then_some(&*info.name);
             if let Some(word) = word.or(name) {
                 return Err(Taken { kind: info.kind, word: word.to_owned(), taken_by: other.kind });
@@ -214,7 +215,9 @@ impl Registry {
         kinds
             .values()
             .find(|info| {
-                info.kind.group() == group && &*info.name == name && info.versions.iter().any(|v| &**v == version)
+                info.kind.group() == group
+                    && &*info.name == name
+                    && info.versions.iter().any(|v| &**v == version)
             })
             .cloned()
     }
@@ -233,7 +236,8 @@ impl Registry {
         let word = word.to_lowercase();
         let kinds = self.kinds.read().unwrap_or_else(PoisonError::into_inner);
         let full = kinds.values().find(|info| {
-            word.split_once('.').is_some_and(|(word, group)| group == info.kind.group() && info.answers_to(word))
+            word.split_once('.')
+                .is_some_and(|(word, group)| group == info.kind.group() && info.answers_to(word))
         });
         full.or_else(|| kinds.values().find(|info| info.answers_to(&word))).cloned()
     }
@@ -247,7 +251,9 @@ impl Registry {
 
 impl KindInfo {
     fn answers_to(&self, word: &str) -> bool {
-        self.kind.resource() == word || &*self.singular == word || self.short_names.iter().any(|name| &**name == word)
+        self.kind.resource() == word
+            || &*self.singular == word
+            || self.short_names.iter().any(|name| &**name == word)
     }
 }
 
@@ -306,7 +312,9 @@ fn built_in_kinds() -> Vec<KindInfo> {
             .subresources(&[Status, Scale])
             .selectable(&["status.replicas"]),
         info(kind::SECRETS, "v1", "Secret", Namespaced).subresources(&[]).selectable(&["type"]),
-        info(kind::SERVICE_ACCOUNTS, "v1", "ServiceAccount", Namespaced).short_names(&["sa"]).subresources(&[]),
+        info(kind::SERVICE_ACCOUNTS, "v1", "ServiceAccount", Namespaced)
+            .short_names(&["sa"])
+            .subresources(&[]),
         info(kind::SERVICES, "v1", "Service", Namespaced)
             .short_names(&["svc"])
             .categories(&["all"])
@@ -343,7 +351,8 @@ mod tests {
     #[test]
     fn a_word_means_one_kind_of_a_group() {
         let registry = Registry::built_in();
-        let clash = KindInfo::new(Kind::named("", "portals"), "v1", "Portal", Scope::Cluster).short_names(&["po"]);
+        let clash =
+            KindInfo::new(Kind::named("", "portals"), "v1", "Portal", Scope::Cluster).short_names(&["po"]);
         let taken = registry.register(clash).expect_err("po is pods");
         assert_eq!((taken.word.as_str(), taken.taken_by), ("po", kind::PODS));
         assert!(registry.get(Kind::named("", "portals")).is_none(), "a refusal changes nothing");

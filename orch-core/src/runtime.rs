@@ -5,8 +5,9 @@
 mod types;
 
 pub use types::{
-    ContainerId, ContainerSpec, ContainerState, ContainerStatus, ExecOutput, ImageId, LogLine, LogQuery, LogSource,
-    Mount, PullPolicy, Resources, RuntimeEvent, RuntimeInfo, SandboxId, SandboxSpec, SandboxStatus,
+    ContainerId, ContainerSpec, ContainerState, ContainerStatus, ExecOutput, ImageId, LogLine, LogQuery,
+    LogSource, Mount, PullPolicy, Resources, RuntimeEvent, RuntimeInfo, SandboxId, SandboxSpec,
+    SandboxStatus,
 };
 
 use std::time::Duration;

@@ -11,7 +11,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::selector::Selector;
-use crate::{Api, ApiExt, Change, Error, Event, Key, Kind, Result, Revision, Select, Str, Subresource, Write};
+use crate::{
+    Api, ApiExt, Change, Error, Event, Key, Kind, Result, Revision, Select, Str, Subresource, Write,
+};
 
 /// The objects of one kind in one namespace (or of the cluster), as values of `T`.
 ///
@@ -35,7 +37,12 @@ impl<T: Resource> Objects<T> {
     /// Of one of Kubernetes' own types. The namespace is empty for a cluster-scoped kind.
     #[must_use]
     pub fn new(api: Arc<dyn Api>, namespace: impl Into<Str>) -> Self {
-        Self { api, kind: Kind::named(T::GROUP, T::URL_PATH_SEGMENT), namespace: namespace.into(), of: PhantomData }
+        Self {
+            api,
+            kind: Kind::named(T::GROUP, T::URL_PATH_SEGMENT),
+            namespace: namespace.into(),
+            of: PhantomData,
+        }
     }
 }
 

@@ -63,3 +63,6 @@ impl dyn View + '_ {
             .unwrap_or_else(|| panic!("{} is not among the declared needs", std::any::type_name::<P>()))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,6 +16,9 @@ impl Barrier {
 
     /// A kind that the view is not far enough with.
     pub(super) fn missing(&self, seen: impl Fn(Kind) -> Revision) -> Option<(Kind, Revision)> {
-        self.0.iter().find(|(kind, revision)| seen(**kind) < **revision).map(|(kind, revision)| (*kind, *revision))
+        self.0
+            .iter()
+            .find(|(kind, revision)| seen(**kind) < **revision)
+            .map(|(kind, revision)| (*kind, *revision))
     }
 }

@@ -57,7 +57,10 @@ async fn execute(lane: &Lane, recorder: &Recorder, key: Key, plan: Plan) {
     let kinds: Vec<Kind> = plan.writes.iter().map(|write| write.key.kind).collect();
     let again_after = plan.again_after;
     let results = if plan.writes.is_empty() { Vec::new() } else { write(lane, &plan).await };
-    let told = plan.notes.iter().filter(|note| note.after.is_none_or(|at| results.get(at).is_some_and(Result::is_ok)));
+    let told = plan
+        .notes
+        .iter()
+        .filter(|note| note.after.is_none_or(|at| results.get(at).is_some_and(Result::is_ok)));
     let events = recorder.writes(lane.api.registry(), &lane.env, told);
     if !events.is_empty() {
         for error in lane.api.write(events).await.into_iter().filter_map(Result::err) {
@@ -65,7 +68,8 @@ async fn execute(lane: &Lane, recorder: &Recorder, key: Key, plan: Plan) {
         }
     }
     lane.part.wrote(results.iter().filter(|result| result.is_ok()).count());
-    let unknown = results.iter().any(|result| matches!(result, Err(error) if error.outcome() == WriteOutcome::Unknown));
+    let unknown =
+        results.iter().any(|result| matches!(result, Err(error) if error.outcome() == WriteOutcome::Unknown));
     let fresh = if unknown { fresh_revision(lane, &kinds).await } else { None };
     let mut queue = lane.queue();
     let now = lane.env.elapsed();
@@ -108,7 +112,9 @@ fn draw(lane: &Lane, queue: &mut super::Queue, key: &Key, kind: Kind, result: &R
             }
             return false;
         }
-        Err(Error::Conflict { cause: ConflictCause::Revision { actual, .. }, .. }) if lane.needs.includes(kind) => {
+        Err(Error::Conflict { cause: ConflictCause::Revision { actual, .. }, .. })
+            if lane.needs.includes(kind) =>
+        {
             queue.raise(key, kind, *actual);
         }
         Err(error) if error.is_conflict() || error.is_not_found() => {}

@@ -94,7 +94,9 @@ impl Part {
     }
 
     fn change(&self, change: impl FnOnce(&mut State)) {
-        if let Some(state) = self.shared.parts.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&self.id) {
+        if let Some(state) =
+            self.shared.parts.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&self.id)
+        {
             change(state);
         }
         self.shared.changed.notify_waiters();

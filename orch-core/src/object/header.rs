@@ -74,7 +74,8 @@ impl Header {
     }
 
     pub(super) fn size(&self) -> usize {
-        let pairs = self.labels.iter().chain(&self.fields).map(|(k, v)| k.len() + v.len() + 64).sum::<usize>();
+        let pairs =
+            self.labels.iter().chain(&self.fields).map(|(k, v)| k.len() + v.len() + 64).sum::<usize>();
         pairs + self.owners.len() * 192 + self.finalizers.iter().map(|f| f.len() + 32).sum::<usize>() + 256
     }
 
@@ -105,7 +106,8 @@ impl Header {
             deletion_grace_secs: read.number("deletionGracePeriodSeconds")?,
             fields: Box::default(),
         };
-        let fields = info.selectable.iter().map(|path| field(info, tree, path).map(|value| (path.clone(), value)));
+        let fields =
+            info.selectable.iter().map(|path| field(info, tree, path).map(|value| (path.clone(), value)));
         header.fields = fields.collect::<Result<_>>()?;
         Ok((header, Key { kind: info.kind, namespace, name }))
     }
@@ -192,9 +194,8 @@ impl Reader<'_> {
     fn list<T: for<'de> Deserialize<'de>>(&self, field: &str) -> Result<Box<[T]>> {
         match self.metadata.get(field) {
             None | Some(Value::Null) => Ok(Box::default()),
-            Some(value) => {
-                Box::<[T]>::deserialize(value).map_err(|error| self.wrong(field, &format!("is malformed: {error}")))
-            }
+            Some(value) => Box::<[T]>::deserialize(value)
+                .map_err(|error| self.wrong(field, &format!("is malformed: {error}"))),
         }
     }
 }

@@ -48,7 +48,9 @@ fn a_tree_without_a_name_or_with_wrong_metadata_is_refused() {
         (json!({"metadata": {"name": "a", "ownerReferences": [3]}}), "metadata.ownerReferences"),
     ] {
         match Object::encode(&info, &tree) {
-            Err(crate::Error::Malformed { field: found, .. }) if !field.is_empty() => assert_eq!(found, field),
+            Err(crate::Error::Malformed { field: found, .. }) if !field.is_empty() => {
+                assert_eq!(found, field)
+            }
             Err(crate::Error::Malformed { .. }) => {}
             other => panic!("{tree}: {other:?}"),
         }
@@ -56,8 +58,12 @@ fn a_tree_without_a_name_or_with_wrong_metadata_is_refused() {
 }
 
 fn trees() -> impl Strategy<Value = Value> {
-    let leaf = prop_oneof![Just(Value::Null), any::<bool>().prop_map(Value::from), any::<i64>().prop_map(Value::from),
-        ".{0,12}".prop_map(Value::from)];
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        ".{0,12}".prop_map(Value::from)
+    ];
     leaf.prop_recursive(3, 24, 4, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),

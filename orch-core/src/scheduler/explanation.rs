@@ -65,7 +65,8 @@ impl fmt::Display for Explanation {
         if let Some(overall) = &self.overall {
             write!(f, ": {overall}.")?;
         } else if !self.reasons.is_empty() {
-            let mut reasons: Vec<_> = self.reasons.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+            let mut reasons: Vec<_> =
+                self.reasons.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
             reasons.sort_unstable();
             write!(f, ": {}.", reasons.join(", "))?;
         } else {

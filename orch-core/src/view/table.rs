@@ -89,7 +89,11 @@ impl<P: Projection> Table<P> {
     }
 
     /// The rows under a value of one of the projection's indexes, in order of key.
-    pub fn indexed<'a>(&'a self, index: &'static str, value: &str) -> impl Iterator<Item = &'a Arc<Row<P>>> + use<'a, P> {
+    pub fn indexed<'a>(
+        &'a self,
+        index: &'static str,
+        value: &str,
+    ) -> impl Iterator<Item = &'a Arc<Row<P>>> + use<'a, P> {
         self.range(index, Str::from(value))
     }
 
@@ -110,7 +114,11 @@ impl<P: Projection> Table<P> {
         while let Some(key) = next {
             kinds.push(key.kind);
             let kind = key.kind;
-            next = self.rows.range((Bound::Excluded(key.clone()), Bound::Unbounded)).map(|(k, _)| k).find(|k| k.kind != kind);
+            next = self
+                .rows
+                .range((Bound::Excluded(key.clone()), Bound::Unbounded))
+                .map(|(k, _)| k)
+                .find(|k| k.kind != kind);
         }
         kinds
     }

@@ -1,0 +1,133 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::{Cache, Needs, Projection, Table, View};
+use crate::selector::Selector;
+use crate::{Change, Event, Key, Kind, Live, Object, Registry, Revision, kind};
+
+struct Pod {
+    node: String,
+}
+
+impl Projection for Pod {
+    fn kind() -> Option<Kind> {
+        Some(kind::PODS)
+    }
+
+    fn project(object: &Live) -> Self {
+        Self { node: object.tree()["spec"]["nodeName"].as_str().unwrap_or_default().to_owned() }
+    }
+
+    fn index(_: &Object, facts: &Self, out: &mut dyn FnMut(&'static str, &str)) {
+        out("node", &facts.node);
+    }
+}
+
+struct Any;
+
+impl Projection for Any {
+    fn kind() -> Option<Kind> {
+        None
+    }
+
+    fn project(_: &Live) -> Self {
+        Self
+    }
+}
+
+fn pod(namespace: &str, name: &str, app: &str, node: &str, owner: &str, revision: u64) -> Live {
+    let tree = json!({"spec": {"nodeName": node}, "metadata": {"name": name, "namespace": namespace,
+        "labels": {"app": app}, "ownerReferences": [{"uid": owner, "name": "o", "kind": "K", "apiVersion": "v1"}]}});
+    let info = Registry::built_in().get(kind::PODS).unwrap();
+    let object = Object::encode(&info, &tree).unwrap().at(Revision(revision));
+    Live::fresh(object, Arc::new(tree))
+}
+
+fn put(now: Live, before: Option<Object>) -> Event {
+    Event::Changed(Arc::new(Change::new(now.revision(), Some(now), before)))
+}
+
+#[test]
+fn changes_of_the_initial_state_say_nothing_of_progress() {
+    let mut cache = Cache::new(&Needs::new().of::<Pod>());
+    cache.apply(None, &put(pod("a", "x", "web", "n1", "o", 9), None));
+    assert_eq!((cache.is_synced(None), cache.revision(kind::PODS)), (false, Revision::ZERO));
+    cache.apply(None, &Event::Progress(Revision(12)));
+    assert_eq!((cache.is_synced(None), cache.revision(kind::PODS)), (true, Revision(12)));
+    cache.apply(None, &put(pod("a", "x", "web", "n2", "o", 13), None));
+    assert_eq!(cache.revision(kind::NODES), Revision(13), "a joint feed is as far with every kind");
+}
+
+#[test]
+fn kinds_with_feeds_of_their_own_lag_alone() {
+    let mut cache = Cache::new(&Needs::new().of::<Pod>());
+    cache.apply(Some(kind::PODS), &Event::Progress(Revision(5)));
+    cache.apply(Some(kind::NODES), &Event::Progress(Revision(8)));
+    assert_eq!((cache.revision(kind::PODS), cache.revision(kind::NODES)), (Revision(5), Revision(8)));
+}
+
+#[test]
+#[should_panic(expected = "is not among the declared needs")]
+fn an_undeclared_projection_is_a_mistake_of_the_program() {
+    let cache = Cache::new(&Needs::new().of::<Pod>());
+    let view: &dyn View = &cache;
+    let _ = view.of::<Any>();
+}
+
+#[test]
+fn a_projection_of_every_kind_finds_namespaces_in_each() {
+    let mut table = Table::<Any>::default();
+    table.put(&pod("a", "x", "web", "", "o", 1));
+    table.put(&pod("b", "x", "web", "", "o", 2));
+    let info = Registry::built_in().get(kind::CONFIG_MAPS).unwrap();
+    let map = Object::encode(&info, &json!({"metadata": {"name": "m", "namespace": "a"}})).unwrap();
+    table.put(&map.into());
+    let names: Vec<_> = table.in_namespace("a").map(|row| row.object.key().to_string()).collect();
+    assert_eq!(names, ["configmaps/a/m", "pods/a/x"]);
+}
+
+proptest! {
+    /// Every way to look rows up agrees with a scan, after any changes.
+    #[test]
+    fn indexes_agree_with_a_scan(ops in prop::collection::vec((0..3_usize, 0..4_usize, 0..3_usize, 0..3_usize, 0..2_usize, any::<bool>()), 1..40)) {
+        let (namespaces, names) = (["a", "b", "aa"], ["w", "x", "y", "z"]);
+        let (apps, nodes, owners) = (["web", "db", ""], ["n1", "n2", ""], ["o1", "o2"]);
+        let mut table = Table::<Pod>::default();
+        let mut model: BTreeMap<Key, Live> = BTreeMap::new();
+        for (at, (namespace, name, app, node, owner, delete)) in ops.into_iter().enumerate() {
+            let live = pod(namespaces[namespace], names[name], apps[app], nodes[node], owners[owner], at as u64 + 1);
+            let before = model.get(live.key()).map(|live| live.object().clone());
+            if delete {
+                let Some(before) = before else { continue };
+                model.remove(before.key());
+                table.apply(&Change::new(Revision(at as u64 + 1), None, Some(before)));
+            } else {
+                model.insert(live.key().clone(), live.clone());
+                table.apply(&Change::new(live.revision(), Some(live), before));
+            }
+        }
+        prop_assert_eq!(table.len(), model.len());
+        let scan = |wanted: &dyn Fn(&Live) -> bool| -> Vec<Key> {
+            model.values().filter(|live| wanted(live)).map(|live| live.key().clone()).collect()
+        };
+        for node in nodes {
+            let found: Vec<_> = table.indexed("node", node).map(|row| row.object.key().clone()).collect();
+            prop_assert_eq!(found, scan(&|live| live.field("spec.nodeName") == Some(node)));
+        }
+        for owner in owners {
+            let found: Vec<_> = table.owned_by(owner).map(|row| row.object.key().clone()).collect();
+            prop_assert_eq!(found, scan(&|live| live.header().owners.iter().any(|o| &*o.uid == owner)));
+        }
+        for namespace in namespaces {
+            for query in ["app=web", "app!=web", ""] {
+                let selector = Selector::parse(query).unwrap();
+                let found: Vec<_> = table.selected(namespace, &selector).iter().map(|row| row.object.key().clone()).collect();
+                let wanted = |live: &Live| &*live.key().namespace == namespace && selector.matches(|label| live.label(label));
+                prop_assert_eq!(found, scan(&wanted), "{} in {}", query, namespace);
+            }
+        }
+    }
+}
