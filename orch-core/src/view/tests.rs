@@ -123,7 +123,7 @@ proptest! {
         }
         for namespace in namespaces {
             for query in ["app=web", "app!=web", ""] {
-                let selector = Selector::parse(query).unwrap();
+                let selector = query.parse::<Selector>().unwrap();
                 let found: Vec<_> = table.selected(namespace, &selector).iter().map(|row| row.object.key().clone()).collect();
                 let wanted = |live: &Live| &*live.key().namespace == namespace && selector.matches(|label| live.label(label));
                 prop_assert_eq!(found, scan(&wanted), "{} in {}", query, namespace);
