@@ -1,1 +1,9 @@
-//! Store implementations of orch and the conformance suite that every store passes
+//! Store implementations of orch and the conformance suite that every store passes.
+//!
+//! - [`MemStore`]: in memory, the reference for what a store means.
+//!
+//! Only this crate knows how bytes are kept. It knows nothing of defaults, owners or users: what goes in comes out.
+
+mod mem;
+
+pub use mem::{HISTORY_BYTES, HISTORY_ENTRIES, MemStore, MemStoreBuilder, OBJECT_BYTES};

@@ -46,6 +46,12 @@ impl Live {
         self.object
     }
 
+    /// Whether the writer's tree is still there.
+    #[must_use]
+    pub fn is_fresh(&self) -> bool {
+        self.tree.is_some()
+    }
+
     /// The object as a tree; decodes when the writer's tree is gone. `resourceVersion` and `managedFields` are not in it.
     #[must_use]
     pub fn tree(&self) -> Arc<Value> {
