@@ -87,7 +87,11 @@ impl Select {
     pub fn matches(&self, object: &Object) -> bool {
         self.covers(object.key())
             && self.labels.matches(|name| object.label(name))
-            && self.fields.terms().iter().all(|term| object.field(&term.field).is_some_and(|value| term.matches(value)))
+            && self
+                .fields
+                .terms()
+                .iter()
+                .all(|term| object.field(&term.field).is_some_and(|value| term.matches(value)))
     }
 
     /// Whether an object of that key can be selected, its labels and fields aside.
