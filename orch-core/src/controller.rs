@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::view::{Needs, View};
-use crate::{Change, Key, Str, Write};
+use crate::{Change, Key, Kind, Live, Result, Revision, Str, Write};
 
 /// Decides what to do about one object.
 ///
@@ -54,6 +54,12 @@ pub trait Controller: Send + Sync + 'static {
 
     /// Decides. Pure: no clock, no randomness, no I/O.
     fn plan(&self, observed: &Self::Observed) -> Plan;
+
+    /// What became of a plan's writes, in their order, before the key has its next turn. Answers what to tell people of
+    /// it. What a controller remembers of outcomes is lost in a crash, so nothing but explanations and pace may rest on it.
+    fn outcome(&self, _key: &Key, _plan: &Plan, _results: &[Result<Live>]) -> Vec<Note> {
+        Vec::new()
+    }
 }
 
 /// What to do about one object, and why.
@@ -64,6 +70,8 @@ pub struct Plan {
     pub writes: Vec<Write>,
     /// Look again after that time even if nothing changes: a deadline or a schedule, never a poll.
     pub again_after: Option<Duration>,
+    /// Look again once the view has that revision of that kind, even if nothing changes.
+    pub when_seen: Vec<(Kind, Revision)>,
     /// What to tell people: each becomes an Event.
     pub notes: Vec<Note>,
 }
@@ -86,6 +94,14 @@ impl Plan {
     #[must_use]
     pub fn again_after(mut self, after: Duration) -> Self {
         self.again_after = Some(self.again_after.map_or(after, |before| before.min(after)));
+        self
+    }
+
+    /// Looks again once the view has that revision of that kind: for a plan that rests on something being *absent*, which
+    /// a view that lags cannot tell. The kind must be among the needs.
+    #[must_use]
+    pub fn when_seen(mut self, kind: Kind, revision: Revision) -> Self {
+        self.when_seen.push((kind, revision));
         self
     }
 

@@ -15,9 +15,9 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
-use crate::controller::{Controller, Plan};
+use crate::controller::{Controller, Note, Plan};
 use crate::view::{Cache, Needs, Progress, View};
-use crate::{Api, Change, Env, Event, Informer, Key, Kind, Part, User};
+use crate::{Api, Change, Env, Event, Informer, Key, Kind, Live, Part, Result, User};
 use queue::Queue;
 
 /// Events taken in under one lock: enough to amortise it, few enough that observers wait microseconds.
@@ -31,6 +31,7 @@ pub(crate) trait Decide: Send + Sync {
     fn needs(&self) -> Needs;
     fn keys(&self, change: &Change, view: &dyn View, out: &mut dyn FnMut(Key));
     fn decide(&self, key: &Key, now: Timestamp, view: &dyn View) -> Option<Plan>;
+    fn outcome(&self, key: &Key, plan: &Plan, results: &[Result<Live>]) -> Vec<Note>;
 }
 
 impl<C: Controller> Decide for C {
@@ -48,6 +49,10 @@ impl<C: Controller> Decide for C {
 
     fn decide(&self, key: &Key, now: Timestamp, view: &dyn View) -> Option<Plan> {
         self.observe(key, now, view).map(|observed| self.plan(&observed))
+    }
+
+    fn outcome(&self, key: &Key, plan: &Plan, results: &[Result<Live>]) -> Vec<Note> {
+        Controller::outcome(self, key, plan, results)
     }
 }
 
@@ -115,7 +120,7 @@ impl Engine {
             lanes.push(Arc::clone(&lane));
             lane.env.clone().spawn(turn::run(lane, self.concurrency));
         }
-        self.env.clone().spawn(feed(informer, view, lanes));
+        self.env.clone().spawn(feed(informer, view, lanes, self.env));
     }
 }
 
@@ -143,7 +148,7 @@ impl Lane {
 }
 
 /// Takes in what the informer yields and hands out the keys that it concerns.
-async fn feed(mut informer: Informer, view: Arc<RwLock<Cache>>, lanes: Vec<Arc<Lane>>) {
+async fn feed(mut informer: Informer, view: Arc<RwLock<Cache>>, lanes: Vec<Arc<Lane>>, env: Env) {
     let scopes = informer.scopes().to_vec();
     loop {
         let mut batch = vec![informer.next().await];
@@ -152,7 +157,7 @@ async fn feed(mut informer: Informer, view: Arc<RwLock<Cache>>, lanes: Vec<Arc<L
         {
             batch.push(event);
         }
-        let (keys, seen) = take_in(&view, &lanes, &scopes, &batch);
+        let (keys, seen) = take_in(&view, &lanes, &scopes, &batch, env.now());
         let Some(seen) = seen else {
             lanes.iter().zip(keys).for_each(|(lane, keys)| lane.queue().add_all(keys));
             continue;
@@ -178,9 +183,11 @@ fn take_in(
     lanes: &[Arc<Lane>],
     scopes: &[Option<Kind>],
     batch: &[(Option<Kind>, Event)],
+    now: Timestamp,
 ) -> (Vec<Vec<Key>>, Option<Progress>) {
     let mut keys: Vec<Vec<Key>> = lanes.iter().map(|_| Vec::new()).collect();
     let mut cache = view.write().unwrap_or_else(PoisonError::into_inner);
+    cache.set_now(now);
     for (scope, event) in batch {
         cache.apply(*scope, event);
         let Event::Changed(change) = event else { continue };

@@ -11,6 +11,8 @@ pub use table::{Row, Table};
 
 use std::any::{Any, TypeId};
 
+use jiff::Timestamp;
+
 use crate::{Kind, Live, Object, Revision};
 
 /// The facts that a consumer keeps of each object of a kind.
@@ -40,12 +42,44 @@ pub trait Projection: Send + Sync + Sized + 'static {
     /// The entries of indexes that the object stands under, besides owner and namespace, each once:
     /// the index's name and the value. Must follow from the object alone.
     fn index(_object: &Object, _facts: &Self, _out: &mut dyn FnMut(&'static str, &str)) {}
+
+    /// Keeps what follows from when the object was seen, not from the object: called once with the facts that were
+    /// there before (`None` for an object that was not) and the observer's own time. It must touch nothing that
+    /// [`Projection::index`] reads.
+    ///
+    /// ```
+    /// use orch_core::view::Projection;
+    /// use orch_core::{Kind, Live, kind};
+    /// /// A Lease is stale when it has not been seen to change for long, whatever time stands in it.
+    /// struct Heartbeat { renewed: String, seen: jiff::Timestamp }
+    /// impl Projection for Heartbeat {
+    ///     fn kind() -> Option<Kind> { Some(kind::LEASES) }
+    ///     fn project(object: &Live) -> Self {
+    ///         let renewed = object.tree()["spec"]["renewTime"].as_str().unwrap_or_default().to_owned();
+    ///         Self { renewed, seen: jiff::Timestamp::default() }
+    ///     }
+    ///     fn remember(&mut self, before: Option<&Self>, now: jiff::Timestamp) {
+    ///         self.seen = before.filter(|before| before.renewed == self.renewed).map_or(now, |before| before.seen);
+    ///     }
+    /// }
+    /// let now = jiff::Timestamp::from_second(60).unwrap();
+    /// let mut later = Heartbeat { renewed: "1".into(), seen: jiff::Timestamp::default() };
+    /// later.remember(Some(&Heartbeat { renewed: "1".into(), seen: jiff::Timestamp::from_second(20).unwrap() }), now);
+    /// assert_eq!(later.seen.as_second(), 20);
+    /// ```
+    fn remember(&mut self, _before: Option<&Self>, _now: Timestamp) {}
 }
 
 /// What a part knows of the cluster.
 pub trait View: Send + Sync {
     /// How far the view is with a kind: every change up to there is in it.
     fn revision(&self, kind: Kind) -> Revision;
+
+    /// A kind that the view follows and is not yet at that revision with; `None` when every change up to there is in it,
+    /// of whatever kind.
+    fn behind(&self, _revision: Revision) -> Option<Kind> {
+        None
+    }
 
     /// The table of a projection as `Table<P>`, by the `TypeId` of `P`.
     fn table(&self, projection: TypeId) -> Option<&dyn Any>;

@@ -55,12 +55,14 @@ fn begin(lane: &Lane) -> Option<(Key, Option<Plan>)> {
 /// Does what a plan says and draws the consequences for the key's next turn.
 async fn execute(lane: &Lane, recorder: &Recorder, key: Key, plan: Plan) {
     let kinds: Vec<Kind> = plan.writes.iter().map(|write| write.key.kind).collect();
-    let again_after = plan.again_after;
+    let (again_after, when_seen) = (plan.again_after, plan.when_seen.clone());
     let results = if plan.writes.is_empty() { Vec::new() } else { write(lane, &plan).await };
+    let late = lane.controller.outcome(&key, &plan, &results);
     let told = plan
         .notes
         .iter()
-        .filter(|note| note.after.is_none_or(|at| results.get(at).is_some_and(Result::is_ok)));
+        .filter(|note| note.after.is_none_or(|at| results.get(at).is_some_and(Result::is_ok)))
+        .chain(&late);
     let events = recorder.writes(lane.api.registry(), &lane.env, told);
     if !events.is_empty() {
         for error in lane.api.write(events).await.into_iter().filter_map(Result::err) {
@@ -85,6 +87,14 @@ async fn execute(lane: &Lane, recorder: &Recorder, key: Key, plan: Plan) {
         queue.fail(&key, now);
     } else {
         queue.forgive(&key);
+    }
+    for (kind, revision) in &when_seen {
+        queue.raise(&key, *kind, *revision);
+    }
+    if !when_seen.is_empty() {
+        // Asked for during its own turn: it is parked until the view is there.
+        queue.add(key.clone());
+        lane.poker.poke();
     }
     if let Some(after) = again_after {
         queue.add_at(key.clone(), now + after);

@@ -3,6 +3,8 @@
 use std::any::{Any, TypeId, type_name};
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use super::{Projection, Table, View};
 use crate::{Change, Event, Kind, Revision, Select};
 
@@ -72,12 +74,13 @@ impl std::fmt::Debug for Needs {
 }
 
 trait AnyTable: Send + Sync {
-    fn apply(&mut self, change: &Change);
+    fn apply(&mut self, change: &Change, now: Timestamp);
     fn as_any(&self) -> &dyn Any;
 }
 
 impl<P: Projection> AnyTable for Table<P> {
-    fn apply(&mut self, change: &Change) {
+    fn apply(&mut self, change: &Change, now: Timestamp) {
+        self.set_now(now);
         Self::apply(self, change);
     }
 
@@ -92,6 +95,7 @@ pub struct Cache {
     tables: BTreeMap<TypeId, (Option<Kind>, Box<dyn AnyTable>)>,
     joint: Seen,
     by_kind: BTreeMap<Kind, Seen>,
+    now: Timestamp,
 }
 
 /// How far a feed is; `None` before its initial state is complete.
@@ -103,6 +107,11 @@ impl Cache {
     pub fn new(needs: &Needs) -> Self {
         let tables = needs.tables.iter().map(|(id, maker)| (*id, ((maker.kind)(), (maker.make)()))).collect();
         Self { tables, ..Self::default() }
+    }
+
+    /// What is taken in from now on is seen at that time.
+    pub fn set_now(&mut self, now: Timestamp) {
+        self.now = now;
     }
 
     /// Takes in one event of the joint feed (`None`) or of the feed of one kind.
@@ -118,7 +127,7 @@ impl Cache {
                 let kind = change.key().kind;
                 for (of, table) in self.tables.values_mut() {
                     if of.is_none_or(|of| of == kind) {
-                        table.apply(change);
+                        table.apply(change, self.now);
                     }
                 }
             }
@@ -145,6 +154,13 @@ impl Cache {
 impl View for Cache {
     fn revision(&self, kind: Kind) -> Revision {
         self.by_kind.get(&kind).copied().flatten().max(self.joint).unwrap_or_default()
+    }
+
+    fn behind(&self, revision: Revision) -> Option<Kind> {
+        let lagging = self.by_kind.iter().find(|(_, seen)| seen.is_none_or(|seen| seen < revision));
+        let joint = self.joint.is_some_and(|joint| joint < revision);
+        // The joint feed follows every kind, so any kind tells how far it is.
+        lagging.map(|(kind, _)| *kind).or_else(|| joint.then_some(crate::kind::NAMESPACES))
     }
 
     fn table(&self, projection: TypeId) -> Option<&dyn Any> {

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::Projection;
 use crate::selector::Selector;
-use crate::{Change, Key, Live, Object, Str};
+use crate::{Change, Key, Kind, Live, Object, Str};
 
 /// One object and the facts taken from it.
 #[derive(Debug)]
@@ -24,6 +26,10 @@ pub struct Table<P> {
     rows: BTreeMap<Key, Arc<Row<P>>>,
     /// By index name, value and key. Owners stand under [`OWNER`], labels under [`LABEL`].
     index: BTreeMap<(&'static str, Str, Key), Arc<Row<P>>>,
+    /// How many rows there are of each kind.
+    kinds: BTreeMap<Kind, usize>,
+    /// When what is put now is seen.
+    now: Timestamp,
 }
 
 const OWNER: &str = "\0owner";
@@ -31,7 +37,8 @@ const LABEL: &str = "\0label";
 
 impl<P> Default for Table<P> {
     fn default() -> Self {
-        Self { rows: BTreeMap::new(), index: BTreeMap::new() }
+        let (rows, index, kinds) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { rows, index, kinds, now: Timestamp::default() }
     }
 }
 
@@ -61,13 +68,21 @@ impl<P: Projection> Table<P> {
 
     /// The rows of one namespace; of one kind when the projection is of one.
     pub fn in_namespace<'a>(&'a self, namespace: &'a str) -> impl Iterator<Item = &'a Arc<Row<P>>> + 'a {
-        self.kinds().into_iter().flat_map(move |kind| {
-            let from = Key::new(kind, namespace, "");
-            self.rows
-                .range((Bound::Included(from), Bound::Unbounded))
-                .take_while(move |(key, _)| key.kind == kind && &*key.namespace == namespace)
-                .map(|(_, row)| row)
-        })
+        self.kinds.keys().flat_map(move |kind| self.of_kind(*kind, namespace))
+    }
+
+    /// The rows of one kind in one namespace; an empty namespace means those that stand in none.
+    pub fn of_kind<'a>(
+        &'a self,
+        kind: Kind,
+        namespace: &str,
+    ) -> impl Iterator<Item = &'a Arc<Row<P>>> + use<'a, P> {
+        let namespace = Str::from(namespace);
+        let from = Key { kind, namespace: namespace.clone(), name: Str::default() };
+        self.rows
+            .range((Bound::Included(from), Bound::Unbounded))
+            .take_while(move |(key, _)| key.kind == kind && key.namespace == namespace)
+            .map(|(_, row)| row)
     }
 
     /// The rows that have an owner of that uid.
@@ -105,45 +120,41 @@ impl<P: Projection> Table<P> {
             .map(|(_, row)| row)
     }
 
-    fn kinds(&self) -> Vec<crate::Kind> {
-        if let Some(kind) = P::kind() {
-            return vec![kind];
-        }
-        let mut kinds = Vec::new();
-        let mut next = self.rows.keys().next();
-        while let Some(key) = next {
-            kinds.push(key.kind);
-            let kind = key.kind;
-            next = self
-                .rows
-                .range((Bound::Excluded(key.clone()), Bound::Unbounded))
-                .map(|(k, _)| k)
-                .find(|k| k.kind != kind);
-        }
-        kinds
+    pub(super) fn set_now(&mut self, now: Timestamp) {
+        self.now = now;
     }
 
     pub(super) fn apply(&mut self, change: &Change) {
         match &change.now {
             Some(live) => self.put(live),
-            None => self.remove(change.key()),
+            None => _ = self.take(change.key()),
         }
     }
 
     pub(super) fn put(&mut self, live: &Live) {
-        self.remove(live.key());
-        let row = Arc::new(Row { object: live.object().clone(), facts: P::project(live) });
+        let before = self.take(live.key());
+        let mut facts = P::project(live);
+        facts.remember(before.as_ref().map(|row| &row.facts), self.now);
+        let row = Arc::new(Row { object: live.object().clone(), facts });
         for (name, value) in entries(&row) {
             self.index.insert((name, value, row.object.key().clone()), Arc::clone(&row));
         }
+        *self.kinds.entry(live.key().kind).or_default() += 1;
         self.rows.insert(row.object.key().clone(), row);
     }
 
-    fn remove(&mut self, key: &Key) {
-        let Some(row) = self.rows.remove(key) else { return };
+    fn take(&mut self, key: &Key) -> Option<Arc<Row<P>>> {
+        let row = self.rows.remove(key)?;
         for (name, value) in entries(&row) {
             self.index.remove(&(name, value, key.clone()));
         }
+        if let Some(count) = self.kinds.get_mut(&key.kind) {
+            *count -= 1;
+            if *count == 0 {
+                self.kinds.remove(&key.kind);
+            }
+        }
+        Some(row)
     }
 }
 

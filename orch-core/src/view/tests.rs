@@ -131,3 +131,64 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_table_of_every_kind_is_found_by_kind_and_namespace() {
+    let mut table = Table::<Any>::default();
+    table.put(&pod("a", "x", "web", "", "o", 1));
+    table.put(&pod("b", "x", "web", "", "o", 2));
+    let lease = json!({"metadata": {"name": "l", "namespace": "a"}});
+    let lease = Object::encode(&Registry::built_in().get(kind::LEASES).unwrap(), &lease).unwrap();
+    table.put(&lease.clone().into());
+    let names = |kind, namespace| {
+        table.of_kind(kind, namespace).map(|row| row.object.key().to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(kind::PODS, "a"), ["pods/a/x"]);
+    assert_eq!(names(kind::LEASES, "a"), ["leases.coordination.k8s.io/a/l"]);
+    assert!(names(kind::LEASES, "b").is_empty());
+    assert_eq!(table.in_namespace("a").count(), 2);
+    table.apply(&Change::new(Revision(3), None, Some(lease)));
+    assert_eq!(table.in_namespace("a").count(), 1, "a kind without rows is forgotten");
+}
+
+#[test]
+fn the_slowest_feed_says_how_far_the_whole_view_is() {
+    let mut cache = Cache::new(&Needs::new().of::<Any>());
+    cache.apply(Some(kind::PODS), &Event::Progress(Revision(5)));
+    cache.apply(Some(kind::NODES), &Event::Progress(Revision(8)));
+    assert_eq!(cache.behind(Revision(5)), None);
+    assert_eq!(cache.behind(Revision(6)), Some(kind::PODS));
+    let mut joint = Cache::new(&Needs::new().of::<Any>());
+    joint.apply(None, &Event::Progress(Revision(5)));
+    assert_eq!(joint.behind(Revision(5)), None);
+    assert!(joint.behind(Revision(6)).is_some_and(|kind| joint.revision(kind) == Revision(5)));
+}
+
+#[test]
+fn facts_remember_when_they_were_seen_to_change() {
+    struct Seen(String, jiff::Timestamp);
+    impl Projection for Seen {
+        fn kind() -> Option<Kind> {
+            Some(kind::PODS)
+        }
+
+        fn project(object: &Live) -> Self {
+            Self(
+                object.tree()["spec"]["nodeName"].as_str().unwrap_or_default().to_owned(),
+                jiff::Timestamp::default(),
+            )
+        }
+
+        fn remember(&mut self, before: Option<&Self>, now: jiff::Timestamp) {
+            self.1 = before.filter(|before| before.0 == self.0).map_or(now, |before| before.1);
+        }
+    }
+    let at = |second| jiff::Timestamp::from_second(second).unwrap();
+    let mut cache = Cache::new(&Needs::new().of::<Seen>());
+    for (second, node, seen) in [(10, "n1", 10), (20, "n1", 10), (30, "n2", 30)] {
+        cache.set_now(at(second));
+        cache.apply(None, &put(pod("a", "x", "web", node, "o", 1), None));
+        let view: &dyn View = &cache;
+        assert_eq!(view.of::<Seen>().iter().next().map(|row| row.facts.1), Some(at(seen)));
+    }
+}
