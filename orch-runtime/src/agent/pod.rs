@@ -1,0 +1,102 @@
+//! A pod as its agent sees it: the stored object, with its spec and metadata read once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use orch_core::object::Part;
+use orch_core::{Key, Live, Object, Revision, Str};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::spec::{PodSpec, without_nulls};
+
+/// A pod that is bound to the node.
+#[derive(Clone, Debug)]
+pub(super) struct Pod {
+    object: Object,
+    pub(super) spec: Arc<PodSpec>,
+    pub(super) labels: BTreeMap<Str, Str>,
+    pub(super) annotations: BTreeMap<Str, Str>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Metadata {
+    labels: Option<BTreeMap<Str, Str>>,
+    annotations: Option<BTreeMap<Str, Str>>,
+}
+
+impl Pod {
+    /// Reads an object; `before` saves reading a spec that did not change.
+    pub(super) fn read(live: &Live, before: Option<&Self>) -> serde_json::Result<Self> {
+        let object = live.object().clone();
+        let same = before.filter(|before| before.object.part(Part::Spec) == object.part(Part::Spec));
+        let spec = match same {
+            Some(before) => Arc::clone(&before.spec),
+            None => Arc::new(PodSpec::read(&live.tree()["spec"])?),
+        };
+        let metadata: Metadata = object.part(Part::Metadata).map(serde_json::from_slice).transpose()?.unwrap_or_default();
+        let (labels, annotations) = (metadata.labels.unwrap_or_default(), metadata.annotations.unwrap_or_default());
+        Ok(Self { object, spec, labels, annotations })
+    }
+
+    pub(super) fn key(&self) -> &Key {
+        self.object.key()
+    }
+
+    pub(super) fn uid(&self) -> &Str {
+        self.object.uid()
+    }
+
+    pub(super) fn revision(&self) -> Revision {
+        self.object.revision()
+    }
+
+    pub(super) fn generation(&self) -> i64 {
+        self.object.header().generation
+    }
+
+    pub(super) fn created(&self) -> Option<Timestamp> {
+        self.object.header().created
+    }
+
+    /// Whether somebody asked for its end.
+    pub(super) fn is_deleted(&self) -> bool {
+        self.object.header().is_terminating()
+    }
+
+    /// The grace that the one who deleted it gave.
+    pub(super) fn deletion_grace(&self) -> Option<Duration> {
+        let secs = self.object.header().deletion_grace_secs?;
+        Some(Duration::from_secs(secs.try_into().unwrap_or_default()))
+    }
+
+    /// `name_namespace(uid)`, as the kubelet's messages name a pod.
+    pub(super) fn full_name(&self) -> String {
+        format!("{}_{}({})", self.key().name, self.key().namespace, self.uid())
+    }
+
+    /// `status` as it is stored, without `null` fields.
+    pub(super) fn status(&self) -> Value {
+        let status = self.object.part_to::<Value>(Part::Status).unwrap_or_default();
+        if status.is_object() { without_nulls(&status) } else { Value::Object(serde_json::Map::new()) }
+    }
+
+    /// `hostname` inside: the spec's, else the name, at most 63 bytes (`truncatePodHostnameIfNeeded`).
+    pub(super) fn hostname(&self) -> Str {
+        let own = &self.spec.hostname;
+        let name = if own.is_empty() { &self.key().name } else { own };
+        let mut end = name.len().min(63);
+        while !name.is_char_boundary(end) {
+            end -= 1;
+        }
+        name[..end].trim_end_matches(['-', '.']).into()
+    }
+}
+
+/// Whether a phase is the last one.
+pub(super) fn is_terminal(phase: &str) -> bool {
+    matches!(phase, "Succeeded" | "Failed")
+}
