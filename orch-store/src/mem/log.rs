@@ -31,13 +31,8 @@ pub(super) struct Entry {
     pub(super) change: Arc<Change>,
     /// Of the change of the same key before this one, when history knew it.
     previous: Revision,
-}
-
-impl Entry {
     /// The history alone keeps the state before; the state after is in the store as long as it is the current one.
-    fn bytes(&self) -> usize {
-        self.change.before.as_ref().map_or(0, Object::size) + ENTRY_BYTES
-    }
+    bytes: usize,
 }
 
 impl Log {
@@ -82,8 +77,9 @@ impl Log {
 
     /// Adds the next change. What it makes superfluous is to be freed when no lock is held.
     pub(super) fn push(&mut self, change: Arc<Change>, previous: Revision, free: &mut Vec<Arc<Change>>) {
-        let entry = Entry { change, previous };
-        self.bytes += entry.bytes();
+        let bytes = change.before.as_ref().map_or(0, Object::size) + ENTRY_BYTES;
+        let entry = Entry { change, previous, bytes };
+        self.bytes += bytes;
         if let Some(live) = entry.change.now.as_ref().filter(|live| live.is_fresh()) {
             self.fresh.push_back(live.revision());
             self.fresh_bytes += live.size();
@@ -119,7 +115,7 @@ impl Log {
     pub(super) fn pop(&mut self) -> Option<Arc<Change>> {
         let entry = self.entries.pop_front()?;
         self.floor = entry.change.revision;
-        self.bytes -= entry.bytes();
+        self.bytes -= entry.bytes;
         if self.fresh.front() == Some(&self.floor) {
             self.fresh.pop_front();
             self.fresh_bytes -= entry.change.object().size();

@@ -12,8 +12,8 @@ use std::task::Waker;
 
 use orch_core::{Change, Kind, Object, Revision, Select, Str};
 
-/// Revisions that a route lists at most: a watcher that is further behind reads on from the history.
-const LAG: usize = 1024;
+/// Revisions that a route lists at most, 128 KiB: a watcher that is further behind reads on from the history.
+const LAG: usize = 16_384;
 /// By what watches are routed first when they ask for several fields: those that single out the fewest objects.
 const SELECTIVE: [&str; 2] = ["metadata.name", "spec.nodeName"];
 

@@ -93,21 +93,21 @@ async fn a_bound_pod_leaves_one_route_and_enters_another() {
 
 #[tokio::test]
 async fn a_slow_watcher_resumes_from_history_and_ends_only_when_that_is_gone() {
-    let store = MemStore::builder(Arc::new(Registry::built_in())).history_entries(3000).build();
+    let store = MemStore::builder(Arc::new(Registry::built_in())).history_entries(30_000).build();
     let what = Select::kind(kind::CONFIG_MAPS);
     let mut slow = store.watch(&what, None).await.unwrap();
     let mut lost = store.watch(&what, None).await.unwrap();
     assert_eq!((ready(&mut slow), ready(&mut lost)), (vec!["0".into()], vec!["0".into()]));
     let mut last = one(&store, Put::create(object("x", "a", ""))).await.unwrap();
-    for _ in 1..2500 {
+    for _ in 1..25_000 {
         last = one(&store, Put::replace(object("x", "a", ""), last)).await.unwrap();
     }
-    assert_eq!(ready(&mut slow).len(), 2500, "far more than a route lists");
-    for _ in 0..1000 {
+    assert_eq!(ready(&mut slow).len(), 25_000, "far more than a route lists");
+    for _ in 0..10_000 {
         last = one(&store, Put::replace(object("x", "a", ""), last)).await.unwrap();
     }
-    assert_eq!(ready(&mut slow).len(), 1000);
-    assert_eq!(ready(&mut lost), ["revision 0 is compacted: the oldest one kept is 500"]);
+    assert_eq!(ready(&mut slow).len(), 10_000);
+    assert_eq!(ready(&mut lost), ["revision 0 is compacted: the oldest one kept is 5000"]);
     assert!(lost.next().await.is_none());
 }
 

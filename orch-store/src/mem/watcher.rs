@@ -139,7 +139,11 @@ impl Watcher {
         }
         for change in state.log.since(self.cursor).take(REPLAY) {
             self.cursor = change.revision;
-            self.buffer.extend(change.seen_by(&self.select));
+            if self.filtered {
+                self.buffer.extend(change.seen_by(&self.select));
+            } else if self.select.covers(change.key()) {
+                self.buffer.push_back(Arc::clone(change));
+            }
         }
         Ok(())
     }
