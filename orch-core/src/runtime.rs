@@ -31,6 +31,12 @@ pub enum Error {
         /// The id.
         id: Str,
     },
+    /// The container has ended.
+    #[error("container {id} is not running")]
+    NotRunning {
+        /// Its id.
+        id: Str,
+    },
     /// No image of that name, here or where images come from.
     #[error("failed to pull image {image:?}: {why}")]
     ImagePull {
@@ -209,7 +215,7 @@ pub trait Streams: Send + Sync {
     /// Runs a command in a container to its end. When it takes longer than `limit` it is killed.
     ///
     /// # Errors
-    /// `Timeout`, `NotFound`, `Unsupported`.
+    /// `Timeout`, `NotFound`, `NotRunning`, `Unsupported`.
     async fn exec(&self, container: &ContainerId, command: &[Str], limit: Duration) -> Result<ExecOutput>;
 
     /// Lines of a container's log, which is bounded: the oldest may be gone.
