@@ -1,0 +1,127 @@
+//! Views made by hand for the tables of tests: objects as trees, one plan at a time.
+//!
+//! Not a cluster: nothing is executed. What happens to a plan's writes is tested on the real Api.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use orch_core::controller::{Controller, Plan};
+use orch_core::view::Cache;
+use orch_core::{Change, Event, Key, Kind, KindInfo, Live, Object, Patch, Registry, Revision, Scope, Str, Verb, Write};
+use serde_json::Value;
+
+/// When the tests begin.
+pub(crate) const START: Timestamp = Timestamp::constant(1_767_225_600, 0);
+
+/// The view of one controller.
+pub(crate) struct ByHand<C> {
+    controller: C,
+    registry: Registry,
+    cache: Cache,
+    objects: BTreeMap<Key, Object>,
+    revision: u64,
+    pub(crate) now: Timestamp,
+}
+
+impl<C: Controller> ByHand<C> {
+    /// An empty view, as new as anything put into it.
+    pub(crate) fn new(controller: C) -> Self {
+        let cache = Cache::new(&controller.needs());
+        let (registry, objects) = (Registry::built_in(), BTreeMap::new());
+        Self { controller, registry, cache, objects, revision: 0, now: START }
+    }
+
+    /// A kind that the tests make up.
+    pub(crate) fn register(&mut self, kind: Kind, version: &str, name: &str, scope: Scope) {
+        self.registry.register(KindInfo::new(kind, version, name, scope)).unwrap();
+    }
+
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Time goes on.
+    pub(crate) fn wait(&mut self, secs: i64) {
+        self.now += SignedDuration::from_secs(secs);
+    }
+
+    /// An object as a tree; without a uid, its name with `-uid` is one. Answers whom the change concerns.
+    pub(crate) fn put(&mut self, mut tree: Value) -> Vec<Key> {
+        let text = |field: &str| tree[field].as_str().unwrap_or_default().to_owned();
+        let info = self.registry.by_api_version(&text("apiVersion"), &text("kind")).expect("a known kind");
+        if tree["metadata"]["uid"].is_null() {
+            tree["metadata"]["uid"] = format!("{}-uid", tree["metadata"]["name"].as_str().unwrap()).into();
+        }
+        if tree["metadata"]["creationTimestamp"].is_null() {
+            tree["metadata"]["creationTimestamp"] = orch_core::rfc3339(START).into();
+        }
+        self.revision += 1;
+        let object = Object::encode(&info, &tree).unwrap().at(Revision(self.revision));
+        let before = self.objects.insert(object.key().clone(), object.clone());
+        self.apply(Change::new(object.revision(), Some(Live::fresh(object, Arc::new(tree))), before))
+    }
+
+    pub(crate) fn remove(&mut self, key: &Key) -> Vec<Key> {
+        self.revision += 1;
+        let before = self.objects.remove(key);
+        self.apply(Change::new(Revision(self.revision), None, before))
+    }
+
+    fn apply(&mut self, change: Change) -> Vec<Key> {
+        let change = Arc::new(change);
+        self.cache.set_now(self.now);
+        self.cache.apply(None, &Event::Changed(Arc::clone(&change)));
+        self.cache.apply(None, &Event::Progress(change.revision));
+        let mut keys = Vec::new();
+        self.controller.keys(&change, &self.cache, &mut |key| keys.push(key));
+        keys.sort();
+        keys.dedup();
+        keys
+    }
+
+    /// What the controller does about a key now.
+    pub(crate) fn plan(&self, key: &Key) -> Plan {
+        let observed = self.controller.observe(key, self.now, &self.cache);
+        observed.map(|observed| self.controller.plan(&observed)).unwrap_or_default()
+    }
+
+    pub(crate) fn object(&self, key: &Key) -> &Object {
+        &self.objects[key]
+    }
+}
+
+/// A write in a line: verb, key, subresource; merges and creates with their tree.
+pub(crate) fn line(write: &Write) -> String {
+    let sub = write.subresource.as_str();
+    let sub = if sub.is_empty() { String::new() } else { format!(" {sub}") };
+    match &write.verb {
+        Verb::Create(_) => format!("create {}{sub}", write.key),
+        Verb::Update(_) => format!("update {}{sub}", write.key),
+        Verb::Patch(_) => format!("merge {}{sub}", write.key),
+        Verb::Delete(options) => {
+            let grace = options.grace_secs.map(|secs| format!(" grace {secs}")).unwrap_or_default();
+            let propagation = options.propagation.map(|how| format!(" {how:?}")).unwrap_or_default();
+            format!("delete {}{sub}{grace}{propagation}", write.key)
+        }
+        _ => format!("? {}", write.key),
+    }
+}
+
+/// The lines of a plan's writes.
+pub(crate) fn lines(plan: &Plan) -> Vec<String> {
+    plan.writes.iter().map(line).collect()
+}
+
+/// The tree that a write carries; null for a deletion.
+pub(crate) fn body(write: &Write) -> Value {
+    match &write.verb {
+        Verb::Create(tree) | Verb::Update(tree) | Verb::Patch(Patch::Merge(tree)) => (**tree).clone(),
+        _ => Value::Null,
+    }
+}
+
+/// Reason and message of a plan's notes.
+pub(crate) fn notes(plan: &Plan) -> Vec<(Str, String)> {
+    plan.notes.iter().map(|note| (note.reason.clone(), note.message.clone())).collect()
+}
