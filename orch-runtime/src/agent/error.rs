@@ -30,8 +30,10 @@ pub(super) enum Error {
         entry: Str,
     },
     /// A volume refers to a key that its object lacks.
-    #[error("references non-existent config key: {entry}")]
-    NoConfigKey {
+    #[error("references non-existent {what} key: {entry}")]
+    NoVolumeKey {
+        /// `config` or `secret`.
+        what: &'static str,
         /// What is lacking.
         entry: Str,
     },
@@ -73,8 +75,16 @@ pub(super) enum Error {
         /// What it was to be.
         what: &'static str,
     },
+    /// The files of a volume are too many.
+    #[error("the files of the volume have {size} bytes, the limit is {limit}")]
+    TooLarge {
+        /// All of them.
+        size: usize,
+        /// The bound.
+        limit: usize,
+    },
     /// A path that leaves its volume.
-    #[error("subPath {path:?} must stay within the volume")]
+    #[error("path {path:?} must stay within the volume")]
     Escape {
         /// As the pod names it.
         path: Str,

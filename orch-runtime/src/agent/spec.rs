@@ -10,11 +10,11 @@ use serde::Deserialize;
 use serde_json::Value;
 
 macro_rules! facts {
-    ($($(#[$doc:meta])* $name:ident { $($field:ident: $type:ty,)* })*) => {$(
+    ($($(#[$doc:meta])* $name:ident { $($(#[$attribute:meta])* $field:ident: $type:ty,)* })*) => {$(
         $(#[$doc])*
         #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
         #[serde(rename_all = "camelCase", default)]
-        pub(super) struct $name { $(pub(super) $field: $type,)* }
+        pub(super) struct $name { $($(#[$attribute])* pub(super) $field: $type,)* }
     )*};
 }
 
@@ -30,7 +30,6 @@ facts! {
         host_network: bool,
         hostname: Str,
         subdomain: Str,
-        set_hostname_as_fqdn: bool,
         node_name: Str,
         service_account_name: Str,
         enable_service_links: Option<bool>,
@@ -69,7 +68,7 @@ facts! {
     Named { name: Str, }
     ReadinessGate { condition_type: Str, }
     Resources { requests: Amounts, limits: Amounts, }
-    ContainerPort { name: Str, container_port: u16, host_port: u16, host_ip: Str, protocol: Str, }
+    ContainerPort { name: Str, container_port: u16, host_port: u16, #[serde(rename = "hostIP")] host_ip: Str, protocol: Str, }
     EnvVar { name: Str, value: Str, value_from: Option<EnvSource>, }
     EnvSource {
         config_map_key_ref: Option<KeyRef>,
@@ -106,7 +105,7 @@ facts! {
         empty_dir: Option<EmptyDir>,
         config_map: Option<ConfigMapSource>,
         secret: Option<SecretSource>,
-        downward_api: Option<DownwardApi>,
+        #[serde(rename = "downwardAPI")] downward_api: Option<DownwardApi>,
         projected: Option<Projected>,
         host_path: Option<HostPath>,
         persistent_volume_claim: Option<Claim>,
@@ -125,7 +124,11 @@ facts! {
         mode: Option<u32>,
     }
     Projected { sources: Vec<Projection>, default_mode: Option<u32>, }
-    Projection { config_map: Option<ProjectedRef>, secret: Option<ProjectedRef>, downward_api: Option<DownwardApi>, }
+    Projection {
+        config_map: Option<ProjectedRef>,
+        secret: Option<ProjectedRef>,
+        #[serde(rename = "downwardAPI")] downward_api: Option<DownwardApi>,
+    }
     ProjectedRef { name: Str, items: Vec<KeyToPath>, optional: bool, }
     HostPath { path: Str, r#type: Str, }
     Claim { claim_name: Str, read_only: bool, }
