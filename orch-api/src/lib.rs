@@ -1,4 +1,23 @@
-//! The Kubernetes API semantics over any store of orch
+//! The Kubernetes API semantics over any store of orch: verbs, subresources, defaults, admission, deletion.
+//!
+//! - [`LocalApi`]: the [`Api`](orch_core::Api) in process, over any [`Store`](orch_core::Store).
+//! - [`apply`]: manifests as `kubectl apply` applies them.
+//! - [`manifest`]: files of manifests, parsed with the place of every field.
+//! - [`schema`]: the structure of Kubernetes' own kinds.
+//! - [`validate`]: the rules of Kubernetes' own kinds.
+//!
+//! Only this crate knows how an API server completes, checks and deletes objects. It keeps no bytes itself.
 
+mod conform;
+mod defaults;
+mod local;
 pub mod manifest;
+mod merge;
 pub mod schema;
+mod services;
+mod strategy;
+mod tree;
+pub mod validate;
+
+pub use local::{LocalApi, LocalApiBuilder};
+pub use merge::merge_patch;

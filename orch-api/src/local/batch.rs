@@ -1,0 +1,255 @@
+//! A batch of writes: as few commits as its order allows, each write tried again when somebody else came first.
+//!
+//! Invariants: writes of one key are done in their order; a write that later ones may depend on (a namespace before what
+//! is in it) ends its round; tries are bounded.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use orch_core::{DryRun, Error, Key, Kind, KindInfo, Live, Put, Result, Revision, Verb, Write, kind};
+use serde_json::Value;
+
+use super::facts::Facts;
+use super::{LocalApi, settle};
+use crate::services::Claim;
+use crate::strategy::Strategy;
+
+/// Tries of a write without a precondition that others came before. Each failure is another writer's success, so that
+/// many in a row mean a loop of writers and not contention.
+const TRIES: u32 = 64;
+
+/// Names tried for a `generateName`, as many as Kubernetes tries (`registry/rest/create.go`).
+const NAMES: u32 = 8;
+
+/// A write that is not answered yet.
+pub(super) struct Item {
+    pub(super) write: Write,
+    at: usize,
+    tries: u32,
+}
+
+/// What is to be done for a write.
+pub(super) enum Step {
+    /// Nothing: this is the answer.
+    Done(Live),
+    /// This.
+    Commit(Commit),
+}
+
+/// A write of the store and what goes with it.
+pub(super) struct Commit {
+    pub(super) put: Put,
+    /// The answer, but for the revision.
+    pub(super) answer: Live,
+    pub(super) claim: Option<Claim>,
+}
+
+impl Commit {
+    pub(super) fn create(answer: Live) -> Self {
+        Self { put: Put::create(answer.clone()), answer, claim: None }
+    }
+
+    pub(super) fn replace(answer: Live, at: Revision) -> Self {
+        Self { put: Put::replace(answer.clone(), at), answer, claim: None }
+    }
+
+    pub(super) fn delete(answer: Live) -> Self {
+        Self { put: Put::delete(answer.key().clone(), answer.revision()), answer, claim: None }
+    }
+}
+
+impl From<Commit> for Step {
+    fn from(commit: Commit) -> Self {
+        Self::Commit(commit)
+    }
+}
+
+/// What a write of one kind is done with.
+pub(super) struct Of<'a> {
+    pub(super) api: &'a LocalApi,
+    pub(super) info: Arc<KindInfo>,
+    pub(super) strategy: Strategy,
+    pub(super) write: &'a mut Write,
+}
+
+pub(super) async fn run(api: &LocalApi, writes: Vec<Write>) -> Vec<Result<Live>> {
+    let mut answers: Vec<Option<Result<Live>>> = Vec::new();
+    answers.resize_with(writes.len(), || None);
+    let mut pending: Vec<Item> =
+        writes.into_iter().enumerate().map(|(at, write)| Item { write, at, tries: 0 }).collect();
+    while !pending.is_empty() {
+        let (round, rest) = split(pending);
+        let again = self::round(api, round, &mut answers).await;
+        pending = in_order(again, rest);
+    }
+    let lost = |answer: Option<Result<Live>>| answer.expect("a write leaves the batch with its answer only");
+    answers.into_iter().map(lost).collect()
+}
+
+/// The writes that can be done in one commit, and the others.
+fn split(pending: Vec<Item>) -> (Vec<Item>, Vec<Item>) {
+    if let [_] = pending.as_slice() {
+        return (pending, Vec::new());
+    }
+    let mut seen: HashSet<Key> = HashSet::with_capacity(pending.len());
+    let (mut round, mut rest) = (Vec::with_capacity(pending.len()), Vec::new());
+    let mut ended = false;
+    for item in pending {
+        // A name that is yet to be generated is nobody else's.
+        let first = item.write.key.name.is_empty() || seen.insert(item.write.key.clone());
+        if ended || !first {
+            rest.push(item);
+        } else {
+            ended = others_depend_on(item.write.key.kind);
+            round.push(item);
+        }
+    }
+    (round, rest)
+}
+
+/// Whether writes of other objects look at objects of that kind.
+fn others_depend_on(kind: Kind) -> bool {
+    [kind::NAMESPACES, kind::SERVICES, kind::PRIORITY_CLASSES, kind::STORAGE_CLASSES].contains(&kind)
+}
+
+fn in_order(mut again: Vec<Item>, rest: Vec<Item>) -> Vec<Item> {
+    if again.is_empty() {
+        return rest;
+    }
+    again.extend(rest);
+    again.sort_by_key(|item| item.at);
+    again
+}
+
+/// Reads, then commits once. Returns what is to be tried again.
+async fn round(api: &LocalApi, items: Vec<Item>, answers: &mut [Option<Result<Live>>]) -> Vec<Item> {
+    let mut facts = Facts::new(api);
+    let (mut puts, mut waiting) = (Vec::with_capacity(items.len()), Vec::with_capacity(items.len()));
+    for mut item in items {
+        match prepare(api, &mut item.write, &mut facts).await {
+            Ok(Step::Commit(commit)) if item.write.options.dry_run == DryRun::Off => {
+                puts.push(commit.put);
+                waiting.push((item, commit.answer, commit.claim));
+            }
+            Ok(Step::Commit(commit)) => {
+                commit.claim.iter().for_each(|claim| api.shared.services.abandon(claim));
+                answers[item.at] = Some(Ok(commit.answer));
+            }
+            Ok(Step::Done(live)) => answers[item.at] = Some(Ok(live)),
+            Err(error) => answers[item.at] = Some(Err(error)),
+        }
+    }
+    if puts.is_empty() {
+        return Vec::new();
+    }
+    let results = api.shared.store.commit(puts).await;
+    let mut again = Vec::new();
+    // A store that answers too little has lost the answers.
+    let results = results.into_iter().map(Some).chain(std::iter::repeat_with(|| None));
+    for ((item, answer, claim), result) in waiting.into_iter().zip(results) {
+        let result = result.unwrap_or_else(|| Err(Error::OutcomeUnknown { key: answer.key().clone() }));
+        if let Some(retry) = conclude(api, item, answer, claim, result, answers).await {
+            again.push(retry);
+        }
+    }
+    again
+}
+
+async fn conclude(
+    api: &LocalApi,
+    mut item: Item,
+    answer: Live,
+    claim: Option<Claim>,
+    result: Result<Revision>,
+    answers: &mut [Option<Result<Live>>],
+) -> Option<Item> {
+    let services = &api.shared.services;
+    let result = match result {
+        Err(Error::OutcomeUnknown { .. }) => settle::by_reading(api, &item.write, &answer).await,
+        Ok(revision) => Ok(answer.at(revision)),
+        Err(error) => Err(error),
+    };
+    match result {
+        Ok(live) => {
+            claim.iter().for_each(|claim| services.keep(claim));
+            answers[item.at] = Some(Ok(live));
+            None
+        }
+        Err(error @ (Error::OutcomeUnknown { .. } | Error::Internal { .. })) => {
+            answers[item.at] = Some(Err(error));
+            None
+        }
+        Err(error) => {
+            claim.iter().for_each(|claim| services.abandon(claim));
+            item.tries += 1;
+            if may_retry(&mut item, &error, &answer) {
+                return Some(item);
+            }
+            answers[item.at] = Some(Err(error));
+            None
+        }
+    }
+}
+
+/// Whether a write that was not done is worth another try; brings a create into the state for it.
+fn may_retry(item: &mut Item, error: &Error, answer: &Live) -> bool {
+    let write = &mut item.write;
+    match (error, &mut write.verb) {
+        (Error::AlreadyExists { .. }, Verb::Create(tree)) => {
+            let generated = write.key.name.is_empty() && item.tries < NAMES;
+            if generated {
+                // The tree was taken for the first try.
+                let mut again = Value::clone(&answer.tree());
+                if let Some(metadata) = again.get_mut("metadata").and_then(Value::as_object_mut) {
+                    metadata.remove("name");
+                }
+                *tree = Arc::new(again);
+            }
+            generated
+        }
+        (Error::AlreadyExists { .. } | Error::Conflict { .. } | Error::NotFound { .. }, _) => {
+            write.precondition.revision.is_none() && item.tries < TRIES
+        }
+        _ => false,
+    }
+}
+
+async fn prepare(api: &LocalApi, write: &mut Write, facts: &mut Facts<'_>) -> Result<Step> {
+    use orch_core::Subresource::{Binding, Eviction, Finalize, None, Scale, Status};
+    let info = api.info(&write.key)?;
+    let strategy = Strategy::of(&info);
+    let subresource = write.subresource;
+    let not_allowed = |what| Err(Error::NotAllowed { kind: info.kind, what });
+    if !info.has(subresource) {
+        return not_allowed(subresource.as_str());
+    }
+    let verb = match (&write.verb, subresource) {
+        (Verb::Create(_), None) => Do::Create,
+        (Verb::Create(_), Binding) => Do::Bind,
+        (Verb::Create(_), Eviction) => Do::Evict,
+        (Verb::Update(_) | Verb::Patch(_), Status) => Do::Status,
+        (Verb::Update(_) | Verb::Patch(_), None | Scale | Finalize) => Do::Change,
+        (Verb::Delete(_), None) => Do::Delete,
+        (Verb::Create(_), _) => return not_allowed("create of that subresource"),
+        (Verb::Delete(_), _) => return not_allowed("delete of that subresource"),
+        _ => return not_allowed("update of that subresource"),
+    };
+    let of = Of { api, info, strategy, write };
+    match verb {
+        Do::Create => of.create(facts).await,
+        Do::Bind => of.bind().await,
+        Do::Evict => of.evict().await,
+        Do::Status => of.status().await,
+        Do::Change => of.change(facts).await,
+        Do::Delete => of.delete().await,
+    }
+}
+
+enum Do {
+    Create,
+    Bind,
+    Evict,
+    Status,
+    Change,
+    Delete,
+}

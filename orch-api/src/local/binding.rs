@@ -1,0 +1,110 @@
+//! The subresources of a pod that are only created: `binding` and `eviction`.
+//!
+//! After `pkg/registry/core/pod/storage/storage.go` and `eviction.go`; an eviction is a deletion here, budgets are not
+//! looked at.
+
+use std::sync::Arc;
+
+use orch_core::{
+    ConflictCause, DeleteOptions, Error, Fault, FaultKind, Live, Object, Propagation, Result, Verb,
+};
+use serde_json::{Value, json};
+
+use super::batch::{Commit, Of, Step};
+use super::metadata;
+use crate::tree::{Get, Set, Tree};
+
+impl Of<'_> {
+    /// Assigns the pod to a node, once.
+    pub(super) async fn bind(mut self) -> Result<Step> {
+        let Verb::Create(binding) = &self.write.verb else {
+            return Err(self.not_allowed("update of a binding"));
+        };
+        let binding = Arc::clone(binding);
+        let node = self.target(&binding)?;
+        let stored = self.stored().await?;
+        self.expect(&stored)?;
+        let name = &stored.key().name;
+        if stored.header().is_terminating() {
+            return Err(self.refused(format!("pod {name} is being deleted, cannot be assigned to a host")));
+        }
+        if let Some(other) = stored.field("spec.nodeName").filter(|node| !node.is_empty()) {
+            return Err(self.refused(format!("pod {name} is already assigned to node {other:?}")));
+        }
+        let mut tree = Arc::unwrap_or_clone(stored.tree());
+        let fields = metadata::root(&self.info, &mut tree)?;
+        let spec = fields.make("spec");
+        if !spec.is_unset("schedulingGates") {
+            return Err(self.refused(format!("pod {name} has non-empty .spec.schedulingGates")));
+        }
+        spec.put("nodeName", node);
+        for map in ["annotations", "labels"] {
+            let given = binding.object_at("metadata").and_then(|metadata| metadata.object_at(map));
+            if let Some(given) = given.filter(|given| !given.is_empty()) {
+                fields.make("metadata").make(map).extend(given.clone());
+            }
+        }
+        let status = fields.make("status");
+        status.remove("nominatedNodeName");
+        scheduled(status, &metadata::seconds(self.api.shared.env.now()));
+        self.conform(&mut tree)?;
+        let object = Object::encode(&self.info, &tree)?;
+        Ok(Commit::replace(Live::fresh(object, Arc::new(tree)), stored.revision()).into())
+    }
+
+    /// The node that a binding names.
+    fn target(&self, binding: &Value) -> Result<String> {
+        let empty = Tree::new();
+        let target = binding.object_at("target").unwrap_or(&empty);
+        let mut faults = Vec::new();
+        if !matches!(target.text("kind"), "" | "Node") {
+            let fault =
+                Fault::new(FaultKind::NotSupported, "target.kind", "supported values: \"Node\", \"<empty>\"");
+            faults.push(fault.value(json!(target.text("kind"))));
+        }
+        if target.text("name").is_empty() {
+            faults.push(Fault::new(FaultKind::Required, "target.name", ""));
+        }
+        if faults.is_empty() { Ok(target.text("name").to_owned()) } else { Err(self.invalid(faults)) }
+    }
+
+    fn refused(&self, why: String) -> Error {
+        Error::Conflict { key: self.key(), cause: ConflictCause::State(why) }
+    }
+
+    /// Deletes the pod as the eviction's `deleteOptions` say.
+    pub(super) async fn evict(self) -> Result<Step> {
+        let Verb::Create(eviction) = &self.write.verb else {
+            return Err(self.not_allowed("update of an eviction"));
+        };
+        let mut options = DeleteOptions::default();
+        if let Some(given) = eviction.object_at("deleteOptions") {
+            options.grace_secs = given.number("gracePeriodSeconds");
+            options.propagation = match given.text("propagationPolicy") {
+                "Foreground" => Some(Propagation::Foreground),
+                "Background" => Some(Propagation::Background),
+                "Orphan" => Some(Propagation::Orphan),
+                _ => None,
+            };
+            // The same two names as in metadata.
+            let preconditions = json!({"metadata": given.at("preconditions")});
+            self.write.precondition =
+                metadata::precondition(&self.write.key, &self.write.precondition, &preconditions)?;
+        }
+        self.delete_with(options).await
+    }
+}
+
+/// The condition that the pod has a node (`UpdatePodCondition` of `pkg/api/v1/pod/util.go`).
+fn scheduled(status: &mut Tree, now: &str) {
+    let condition =
+        json!({"type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": now});
+    let Some(Value::Array(conditions)) = status.get_mut("conditions") else {
+        status.put("conditions", vec![condition]);
+        return;
+    };
+    match conditions.iter_mut().find(|condition| condition.text("type") == "PodScheduled") {
+        Some(old) => *old = condition,
+        None => conditions.push(condition),
+    }
+}

@@ -1,0 +1,205 @@
+//! Changing an object as a whole: update, merge patch, `scale` and `finalize`.
+//!
+//! After `apiserver/pkg/registry/rest/update.go` and `registry/generic/registry/store.go`. Invariants: a change that
+//! changes nothing writes nothing; the status stays what it is.
+
+use std::sync::Arc;
+
+use orch_core::{
+    Error, Fault, FaultKind, KindInfo, Live, Object, Patch, Result, Revision, Subresource, Verb,
+};
+use serde_json::{Value, json};
+
+use super::batch::{Commit, Of, Step};
+use super::facts::Facts;
+use super::{metadata, removal};
+use crate::conform::{check_patch, malformed};
+use crate::services::{self, Claim};
+use crate::strategy::{Generation, Strategy};
+use crate::tree::{Get, Set, Tree};
+use crate::{defaults, merge_patch};
+
+impl Of<'_> {
+    pub(super) async fn change(mut self, facts: &mut Facts<'_>) -> Result<Step> {
+        let stored = match self.stored().await {
+            Err(Error::NotFound { .. }) if self.makes_absent() => {
+                let Verb::Update(tree) = &self.write.verb else { return Err(self.not_allowed("update")) };
+                let tree = Value::clone(tree);
+                return self.begin(tree, facts).await;
+            }
+            stored => stored?,
+        };
+        self.expect(&stored)?;
+        let old = stored.tree();
+        let new = self.changed(&old)?;
+        self.replace(&stored, &old, new)
+    }
+
+    pub(super) async fn stored(&self) -> Result<Live> {
+        self.api.shared.store.get(&self.write.key, Revision::ZERO).await
+    }
+
+    /// Whether the update of an absent object creates it: not when the client knew an object.
+    fn makes_absent(&self) -> bool {
+        let Verb::Update(tree) = &self.write.verb else { return false };
+        let known = |field| tree.object_at("metadata").is_some_and(|metadata| !metadata.is_unset(field));
+        self.write.subresource == Subresource::None
+            && self.strategy.row.creates_on_update()
+            && self.write.precondition.uid.is_none()
+            && self.write.precondition.revision.is_none()
+            && !known("uid")
+            && !known("resourceVersion")
+    }
+
+    /// Checks the precondition, that of the tree or patch included.
+    pub(super) fn expect(&mut self, stored: &Live) -> Result<()> {
+        let given = match &self.write.verb {
+            Verb::Create(tree) | Verb::Update(tree) | Verb::Patch(Patch::Merge(tree)) => {
+                metadata::precondition(&self.write.key, &self.write.precondition, tree)?
+            }
+            _ => self.write.precondition.clone(),
+        };
+        let whole = matches!(self.write.verb, Verb::Update(_)) && self.write.subresource == Subresource::None;
+        if whole && self.strategy.row.needs_revision() && given.revision.is_none() {
+            let why = "must be specified for an update";
+            return Err(self
+                .invalid(vec![Fault::new(FaultKind::Invalid, "metadata.resourceVersion", why).value("0")]));
+        }
+        // From here on it is the write's own: whether it is tried again depends on it.
+        self.write.precondition = given;
+        metadata::expect(&self.write.precondition, stored)
+    }
+
+    /// The object as the client wants it, before the server completes it.
+    fn changed(&mut self, old: &Arc<Value>) -> Result<Value> {
+        let once = self.write.precondition.revision.is_some();
+        match (self.write.subresource, &mut self.write.verb) {
+            (Subresource::None, Verb::Update(tree)) if once => Ok(Arc::unwrap_or_clone(std::mem::take(tree))),
+            (Subresource::None, Verb::Update(tree)) => Ok(Value::clone(tree)),
+            (Subresource::None, Verb::Patch(Patch::Merge(patch))) => {
+                must_be_object(&self.info, patch)?;
+                if let Some(ty) = self.strategy.ty {
+                    check_patch(&self.info, patch, ty, self.write.options.field_validation)?;
+                }
+                let mut new = Value::clone(old);
+                merge_patch(&mut new, patch);
+                Ok(new)
+            }
+            (Subresource::Scale, verb) => part(&self.info, old, verb, "replicas", json!(0)),
+            (_, verb) => part(&self.info, old, verb, "finalizers", Value::Null),
+        }
+    }
+
+    /// Completes the new state and writes it over the old one.
+    fn replace(&mut self, stored: &Live, old: &Arc<Value>, mut new: Value) -> Result<Step> {
+        let info = Arc::clone(&self.info);
+        let empty = Tree::new();
+        let before = old.as_object().unwrap_or(&empty);
+        metadata::identify(&info, &self.write.key, metadata::root(&info, &mut new)?)?;
+        self.conform(&mut new)?;
+        let fields = metadata::root(&info, &mut new)?;
+        metadata::carry_over(fields.make("metadata"), before.object_at("metadata").unwrap_or(&empty));
+        if Strategy::owns_status(&info) {
+            fields.copy_from(before, "status");
+        }
+        (self.strategy.row.defaults)(fields);
+        defaults::metadata(fields);
+        if self.write.subresource != Subresource::Finalize {
+            (self.strategy.row.update)(fields, before);
+        }
+        self.admit_change(fields);
+        if let Some(spec) = self.service_spec(fields) {
+            services::families(spec, self.api.shared.services.family());
+        }
+        if new == **old {
+            return Ok(Step::Done(stored.clone()));
+        }
+        let fields = metadata::root(&info, &mut new)?;
+        if counts(self.strategy.row.generation, fields, before) {
+            metadata::count(fields.make("metadata"));
+        }
+        self.validate(&new, Some(old), self.write.subresource)?;
+        let claim = self.allocate(&mut new, Some(old))?;
+        let object = Object::encode(&info, &new).inspect_err(|_| self.abandon(claim.as_ref()))?;
+        let answer = Live::fresh(object, Arc::new(new));
+        if removal::is_due(self.strategy.row.deletion, &answer) {
+            self.abandon(claim.as_ref());
+            return Ok(self.remove(stored, answer));
+        }
+        Ok(Commit { claim, ..Commit::replace(answer, stored.revision()) }.into())
+    }
+
+    /// The spec, when the object is a service.
+    pub(super) fn service_spec<'t>(&self, fields: &'t mut Tree) -> Option<&'t mut Tree> {
+        if self.info.kind == orch_core::kind::SERVICES { fields.object_mut("spec") } else { None }
+    }
+
+    /// Takes what a service needs.
+    pub(super) fn allocate(&self, new: &mut Value, old: Option<&Value>) -> Result<Option<Claim>> {
+        let Some(spec) = new.as_object_mut().and_then(|fields| self.service_spec(fields)) else {
+            return Ok(None);
+        };
+        let old = old.and_then(|old| old.object_at("spec"));
+        self.api.shared.services.allocate(spec, old).map(Some).map_err(|faults| self.invalid(faults))
+    }
+
+    pub(super) fn abandon(&self, claim: Option<&Claim>) {
+        claim.into_iter().for_each(|claim| self.api.shared.services.abandon(claim));
+    }
+}
+
+/// The object with another value of one field of its spec, which a subresource's tree or patch gives.
+fn part(info: &KindInfo, old: &Arc<Value>, verb: &Verb, field: &str, absent: Value) -> Result<Value> {
+    let mut new = Value::clone(old);
+    let spec = metadata::root(info, &mut new)?.make("spec");
+    match verb {
+        Verb::Update(tree) => {
+            let value = tree.object_at("spec").and_then(|spec| spec.at(field)).cloned().unwrap_or(absent);
+            spec.put(field, value);
+        }
+        Verb::Patch(Patch::Merge(patch)) => {
+            must_be_object(info, patch)?;
+            if let Some(change) = patch.object_at("spec").and_then(|spec| spec.get(field)) {
+                let mut value = spec.get(field).cloned().unwrap_or_default();
+                merge_patch(&mut value, change);
+                spec.put(field, if value.is_null() { absent } else { value });
+            }
+        }
+        _ => {}
+    }
+    if spec.get(field).is_some_and(Value::is_null) {
+        spec.remove(field);
+    }
+    Ok(new)
+}
+
+/// A merge patch of an object is one itself.
+pub(super) fn must_be_object(info: &KindInfo, patch: &Value) -> Result<()> {
+    if patch.is_object() {
+        Ok(())
+    } else {
+        Err(malformed(info, "error decoding patch: it is not a JSON object"))
+    }
+}
+
+/// Whether a change is one that the generation counts.
+fn counts(generation: Generation, new: &Tree, old: &Tree) -> bool {
+    let content = |ignored: &[&str]| {
+        let of = |tree: &Tree| {
+            tree.iter()
+                .filter(|(name, _)| !ignored.contains(&name.as_str()))
+                .map(|(n, v)| (n.clone(), v.clone()))
+                .collect()
+        };
+        let (new, old): (Vec<_>, Vec<_>) = (of(new), of(old));
+        new != old
+    };
+    let labels =
+        |tree: &Tree| tree.object_at("metadata").and_then(|metadata| metadata.object_at("labels")).cloned();
+    match generation {
+        Generation::Not => false,
+        Generation::Spec => new.get("spec") != old.get("spec"),
+        Generation::Content => content(&["metadata", "status", "apiVersion", "kind"]),
+        Generation::ContentAndLabels => content(&["metadata"]) || labels(new) != labels(old),
+    }
+}

@@ -1,0 +1,118 @@
+//! Creating an object (`apiserver/pkg/registry/rest/create.go`).
+
+use std::sync::Arc;
+
+use orch_core::{Error, Fault, FaultKind, Key, Live, Object, Result, Subresource, Verb};
+use serde_json::Value;
+
+use super::batch::{Commit, Of, Step};
+use super::facts::Facts;
+use super::metadata;
+use crate::strategy::{Generation, Strategy};
+use crate::tree::{Get, Set, Tree};
+use crate::{defaults, services};
+
+/// Characters that a generated name keeps of its prefix: 63 less those of the suffix.
+const PREFIX: usize = 58;
+
+impl Of<'_> {
+    pub(super) async fn create(mut self, facts: &mut Facts<'_>) -> Result<Step> {
+        let Verb::Create(tree) = &mut self.write.verb else { return Err(self.not_allowed("create")) };
+        // A copy only if the caller still holds the tree; a create is done once.
+        let tree = Arc::unwrap_or_clone(std::mem::take(tree));
+        self.begin(tree, facts).await
+    }
+
+    /// Makes a tree the new object that it describes.
+    pub(super) async fn begin(&mut self, mut tree: Value, facts: &mut Facts<'_>) -> Result<Step> {
+        let (info, env) = (Arc::clone(&self.info), &self.api.shared.env);
+        let fields = metadata::root(&info, &mut tree)?;
+        metadata::identify(&info, &self.write.key, fields)?;
+        if !fields["metadata"].is_unset("resourceVersion") {
+            let why = "resourceVersion should not be set on objects to be created";
+            return Err(crate::conform::malformed(&info, why));
+        }
+        self.conform(&mut tree)?;
+        self.admit_namespace(facts).await?;
+        let fields = metadata::root(&info, &mut tree)?;
+        let now = metadata::seconds(env.now());
+        let head = fields.make("metadata");
+        metadata::begin(head, &env.uuid(), &now);
+        if head.is_unset("name") {
+            self.generate_name(head)?;
+        }
+        if self.strategy.row.generation != Generation::Not {
+            head.put("generation", 1);
+        }
+        (self.strategy.row.defaults)(fields);
+        defaults::metadata(fields);
+        self.admit_create(fields, facts).await?;
+        (self.strategy.row.create)(fields);
+        if Strategy::owns_status(&info) {
+            match (self.strategy.row.initial_status)(fields, &now) {
+                Some(status) => fields.put("status", status),
+                None => drop(fields.remove("status")),
+            }
+        }
+        if let Some(spec) = self.service_spec(fields) {
+            services::families(spec, self.api.shared.services.family());
+        }
+        self.validate(&tree, None, Subresource::None)?;
+        let claim = self.allocate(&mut tree, None)?;
+        let object = Object::encode(&info, &tree).inspect_err(|_| self.abandon(claim.as_ref()))?;
+        Ok(Commit { claim, ..Commit::create(Live::fresh(object, Arc::new(tree))) }.into())
+    }
+
+    fn generate_name(&self, metadata: &mut Tree) -> Result<()> {
+        let prefix = metadata.text("generateName");
+        if prefix.is_empty() {
+            let fault = Fault::new(FaultKind::Required, "metadata.name", "name or generateName is required");
+            return Err(self.invalid(vec![fault]));
+        }
+        let kept: String = prefix.chars().take(PREFIX).collect();
+        let name = format!("{kept}{}", self.api.shared.env.name_suffix());
+        metadata.put("name", name);
+        Ok(())
+    }
+
+    pub(super) fn key(&self) -> Key {
+        self.write.key.clone()
+    }
+
+    pub(super) fn invalid(&self, faults: Vec<Fault>) -> Error {
+        Error::Invalid { key: self.key(), faults }
+    }
+
+    pub(super) fn not_allowed(&self, what: &'static str) -> Error {
+        Error::NotAllowed { kind: self.info.kind, what }
+    }
+
+    pub(super) fn forbidden(&self, why: impl Into<String>) -> Error {
+        Error::Forbidden { key: self.key(), why: why.into() }
+    }
+
+    /// Brings the whole object into the shape of its kind; of a custom one only the metadata is known.
+    pub(super) fn conform(&self, tree: &mut Value) -> Result<()> {
+        let validation = self.write.options.field_validation;
+        match self.strategy.ty {
+            Some(ty) => crate::conform::conform(&self.info, tree, ty, validation),
+            None => match tree.get_mut("metadata") {
+                Some(metadata) => crate::conform::metadata(&self.info, metadata, validation),
+                None => Ok(()),
+            },
+        }
+    }
+
+    /// Every rule of the kind.
+    pub(super) fn validate(&self, new: &Value, old: Option<&Value>, subresource: Subresource) -> Result<()> {
+        match crate::validate::validate(self.info.kind, new, old, subresource) {
+            faults if faults.is_empty() => Ok(()),
+            faults => {
+                // A generated name is in the object only.
+                let name = new.object_at("metadata").map_or("", |metadata| metadata.text("name"));
+                let key = Key { name: name.into(), ..self.key() };
+                Err(Error::Invalid { key, faults })
+            }
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! What admission must know of other objects, read at most once a round.
+//!
+//! Invariant: a fact is not older than the round that uses it.
+
+use std::collections::BTreeMap;
+
+use orch_core::{Error, Key, Live, Result, Revision, Select, Str, kind};
+use serde_json::Value;
+
+use super::LocalApi;
+use crate::tree::Get;
+
+/// Whether things can be created in a namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NamespaceState {
+    Absent,
+    Active,
+    Terminating,
+}
+
+/// What a class of priority says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct PriorityClass {
+    pub(super) name: Str,
+    pub(super) value: i64,
+    pub(super) preemption: String,
+}
+
+pub(super) struct Facts<'a> {
+    api: &'a LocalApi,
+    namespaces: BTreeMap<Str, NamespaceState>,
+    default_priority: Option<Option<PriorityClass>>,
+}
+
+impl<'a> Facts<'a> {
+    pub(super) fn new(api: &'a LocalApi) -> Self {
+        Self { api, namespaces: BTreeMap::new(), default_priority: None }
+    }
+
+    async fn find(&self, key: &Key) -> Result<Option<Live>> {
+        match self.api.shared.store.get(key, Revision::ZERO).await {
+            Ok(live) => Ok(Some(live)),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The state of a namespace.
+    pub(super) async fn namespace(&mut self, name: &Str) -> Result<NamespaceState> {
+        if let Some(state) = self.namespaces.get(name) {
+            return Ok(*state);
+        }
+        let state = match self.find(&Key::cluster(kind::NAMESPACES, name.clone())).await? {
+            None => NamespaceState::Absent,
+            Some(live) if live.header().is_terminating() => NamespaceState::Terminating,
+            Some(live) if live.field("status.phase") == Some("Terminating") => NamespaceState::Terminating,
+            Some(_) => NamespaceState::Active,
+        };
+        self.namespaces.insert(name.clone(), state);
+        Ok(state)
+    }
+
+    /// A class of priority; the two of the system are known without being stored.
+    pub(super) async fn priority_class(&self, name: &str) -> Result<Option<PriorityClass>> {
+        let stored = self.find(&Key::cluster(kind::PRIORITY_CLASSES, name)).await?;
+        let built_in = super::bootstrap::SYSTEM_CLASSES.iter().find(|(class, _, _)| *class == name);
+        Ok(match (stored, built_in) {
+            (Some(live), _) => Some(class(name.into(), &live.tree())),
+            (None, Some((class, value, _))) => {
+                Some(PriorityClass { name: (*class).into(), value: *value, preemption: PREEMPT.to_owned() })
+            }
+            (None, None) => None,
+        })
+    }
+
+    /// The class of pods that name none: the global default with the lowest value
+    /// (`plugin/pkg/admission/priority/admission.go`).
+    pub(super) async fn default_priority(&mut self) -> Result<Option<PriorityClass>> {
+        if let Some(known) = &self.default_priority {
+            return Ok(known.clone());
+        }
+        let page = self.api.shared.store.list(&Select::kind(kind::PRIORITY_CLASSES), None, 0).await?;
+        let mut default: Option<PriorityClass> = None;
+        for object in &page.items {
+            // Nearly all classes are no default: look before decoding.
+            if !contains(object.body(), br#""globalDefault":true"#) {
+                continue;
+            }
+            let class = class(object.key().name.clone(), &object.body_tree());
+            if default.as_ref().is_none_or(|default| class.value < default.value) {
+                default = Some(class);
+            }
+        }
+        self.default_priority = Some(default.clone());
+        Ok(default)
+    }
+
+    /// The name of the class of claims that name none: the newest default one
+    /// (`plugin/pkg/admission/storage/storageclass/setdefault/admission.go`).
+    pub(super) async fn default_storage_class(&self) -> Result<Option<Str>> {
+        let page = self.api.shared.store.list(&Select::kind(kind::STORAGE_CLASSES), None, 0).await?;
+        let is_default = |tree: &Value| {
+            let annotations =
+                tree.object_at("metadata").and_then(|metadata| metadata.object_at("annotations"));
+            annotations.is_some_and(|annotations| {
+                [
+                    "storageclass.kubernetes.io/is-default-class",
+                    "storageclass.beta.kubernetes.io/is-default-class",
+                ]
+                .iter()
+                .any(|name| annotations.text(name) == "true")
+            })
+        };
+        let defaults = page.items.iter().filter(|object| is_default(&object.body_tree()));
+        // Listed in order of name: of two of the same age the first wins.
+        let newest = defaults.reduce(|a, b| if b.header().created > a.header().created { b } else { a });
+        Ok(newest.map(|object| object.key().name.clone()))
+    }
+}
+
+pub(super) const PREEMPT: &str = "PreemptLowerPriority";
+
+fn class(name: Str, tree: &Value) -> PriorityClass {
+    let preemption = match tree.text("preemptionPolicy") {
+        "" => PREEMPT,
+        policy => policy,
+    };
+    PriorityClass { name, value: tree.number("value").unwrap_or_default(), preemption: preemption.to_owned() }
+}
+
+fn contains(body: &[u8], text: &[u8]) -> bool {
+    body.windows(text.len()).any(|window| window == text)
+}

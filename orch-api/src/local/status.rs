@@ -1,0 +1,66 @@
+//! Changing the status of an object and nothing else, without decoding the rest.
+
+use orch_core::object::Part;
+use orch_core::{Live, Patch, Result, Verb};
+use serde_json::Value;
+
+use super::batch::{Commit, Of, Step};
+use super::change::must_be_object;
+use super::metadata;
+use crate::conform::{check_patch, conform, malformed};
+use crate::merge_patch;
+use crate::tree::{Get, Tree};
+
+impl Of<'_> {
+    pub(super) async fn status(mut self) -> Result<Step> {
+        let stored = self.stored().await?;
+        self.expect(&stored)?;
+        let old: Value = stored.part_to(Part::Status)?;
+        let mut new = match &self.write.verb {
+            Verb::Update(tree) => {
+                self.same_name(tree)?;
+                tree.get("status").cloned().unwrap_or_default()
+            }
+            Verb::Patch(Patch::Merge(patch)) => {
+                must_be_object(&self.info, patch)?;
+                self.same_name(patch)?;
+                if let Some(ty) = self.strategy.ty {
+                    check_patch(&self.info, patch, ty, self.write.options.field_validation)?;
+                }
+                let Some(change) = patch.get("status") else { return Ok(Step::Done(stored)) };
+                let mut new = old.clone();
+                merge_patch(&mut new, change);
+                new
+            }
+            _ => return Err(self.not_allowed("create of that subresource")),
+        };
+        if new.is_null() {
+            new = Value::Object(Tree::new());
+        }
+        if let Some(ty) = self.strategy.part("status") {
+            conform(&self.info, &mut new, ty, self.write.options.field_validation)?;
+        }
+        let empty = Tree::new();
+        if let Some(fields) = new.as_object_mut() {
+            let now = metadata::seconds(self.api.shared.env.now());
+            (self.strategy.row.status)(fields, old.as_object().unwrap_or(&empty), &now);
+        }
+        if new == old {
+            return Ok(Step::Done(stored));
+        }
+        let object = stored.with_status(&self.info, &new)?;
+        Ok(Commit::replace(Live::from(object), stored.revision()).into())
+    }
+
+    fn same_name(&self, tree: &Value) -> Result<()> {
+        let name = tree.object_at("metadata").map_or("", |metadata| metadata.text("name"));
+        if name.is_empty() || name == &*self.write.key.name {
+            return Ok(());
+        }
+        let key = &self.write.key.name;
+        Err(malformed(
+            &self.info,
+            format!("the name of the object ({name}) does not match the name on the URL ({key})"),
+        ))
+    }
+}

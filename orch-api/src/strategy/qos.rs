@@ -1,0 +1,61 @@
+//! The quality-of-service class of a pod (`pkg/apis/core/v1/helper/qos/qos.go`). Pure.
+
+use std::collections::BTreeMap;
+
+use orch_core::Quantity;
+use serde_json::Value;
+
+use crate::tree::{Get, Tree};
+
+const COMPUTE: [&str; 2] = ["cpu", "memory"];
+
+/// `Guaranteed` when every container has limits for cpu and memory and requests the same; `BestEffort` when none has
+/// either; `Burstable` otherwise.
+pub(super) fn qos_class(spec: &Tree) -> &'static str {
+    // Resources of the whole pod decide alone.
+    if let Some(resources) =
+        spec.object_at("resources").filter(|r| !r.is_unset("requests") || !r.is_unset("limits"))
+    {
+        return class(&amounts(resources, "requests"), &amounts(resources, "limits"), true);
+    }
+    let containers = spec.list("containers").iter().chain(spec.list("initContainers"));
+    let (mut requests, mut limits) = (BTreeMap::new(), BTreeMap::new());
+    let mut limited = true;
+    for container in containers {
+        let empty = Tree::new();
+        let resources = container.object_at("resources").unwrap_or(&empty);
+        let own = amounts(resources, "limits");
+        limited &= own.len() == COMPUTE.len();
+        add(&mut limits, own);
+        add(&mut requests, amounts(resources, "requests"));
+    }
+    class(&requests, &limits, limited)
+}
+
+type Amounts = BTreeMap<&'static str, Quantity>;
+
+fn class(requests: &Amounts, limits: &Amounts, limited: bool) -> &'static str {
+    if requests.is_empty() && limits.is_empty() {
+        "BestEffort"
+    } else if limited && limits.len() == COMPUTE.len() && requests == limits {
+        "Guaranteed"
+    } else {
+        "Burstable"
+    }
+}
+
+fn amounts(resources: &Tree, list: &str) -> Amounts {
+    let Some(list) = resources.object_at(list) else { return Amounts::new() };
+    let amount = |resource| {
+        let amount: Quantity = list.at(resource).and_then(Value::as_str)?.parse().ok()?;
+        (!amount.is_zero()).then_some((resource, amount))
+    };
+    COMPUTE.into_iter().filter_map(amount).collect()
+}
+
+fn add(total: &mut Amounts, more: Amounts) {
+    for (resource, amount) in more {
+        let sum = total.get(resource).map_or(amount, |sum| *sum + amount);
+        total.insert(resource, sum);
+    }
+}
