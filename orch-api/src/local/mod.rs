@@ -120,9 +120,7 @@ impl LocalApiBuilder {
 impl LocalApi {
     /// An Api over a store. The registry is that of the cluster.
     pub fn builder(store: Arc<dyn Store>, env: Env, registry: Arc<Registry>) -> LocalApiBuilder {
-        let service_range = Ipv4Net::new(SERVICE_RANGE.0, SERVICE_RANGE.1)
-            .expect("12 bits are a prefix of an address")
-            .into();
+        let service_range = SERVICE_RANGE.into();
         let mut user = User::new("system:admin");
         user.groups = vec!["system:masters".into()];
         LocalApiBuilder { store, env, registry, service_range, toleration_secs: TOLERATION_SECS, user }
