@@ -4,6 +4,8 @@
 //!
 //! Only this crate knows how bytes are kept. It knows nothing of defaults, owners or users: what goes in comes out.
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod mem;
 
 pub use mem::{HISTORY_BYTES, HISTORY_ENTRIES, MemStore, MemStoreBuilder, OBJECT_BYTES};
