@@ -141,7 +141,7 @@ impl Feed {
         if self.seen == Revision::ZERO { State::Relist } else { State::Resume }
     }
 
-    /// Yields what a list shows to be different from what was yielded so far.
+    /// Yields what a list shows to be different from what was yielded so far, and then progress.
     fn compare(&mut self, items: Vec<Object>, revision: Revision) {
         let listed: BTreeMap<Key, Object> =
             items.into_iter().map(|object| (object.key().clone(), object)).collect();
@@ -158,16 +158,18 @@ impl Feed {
                     }
                 }
                 // Another object of the same name: the old one is gone, the new one is created.
-                _ => changes.push(Change::new(revision, None, Some(before.clone()))),
+                _ => changes.push(Change::new(self.seen, None, Some(before.clone()))),
             }
         }
         for (key, now) in &listed {
             if self.known.get(key).is_none_or(|before| before.uid() != now.uid()) {
-                changes.push(Change::new(now.revision(), Some(Live::from(now.clone())), None));
+                changes.push(Change::new(self.seen, Some(Live::from(now.clone())), None));
             }
         }
-        // Deletions first: their names may be taken again. Then in order of revision.
-        changes.sort_by_key(|change| (change.now.is_some(), change.revision));
+        // Deletions first: their names may be taken again. Then in order of revision. All of them at the revision that was
+        // seen before: until the last one is yielded, nobody may take something's absence for its deletion.
+        let at = |change: &Change| change.now.as_ref().map(|live| live.revision());
+        changes.sort_by_key(at);
         self.pending.extend(changes.into_iter().map(|change| Event::Changed(Arc::new(change))));
         self.pending.push_back(Event::Progress(revision));
     }

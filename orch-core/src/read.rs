@@ -136,7 +136,8 @@ impl Page {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Change {
-    /// Of the write; a deletion has one of its own.
+    /// Of the write; a deletion has one of its own. What a [`Feed`](crate::Feed) found by listing again, because history
+    /// was gone, stands at the revision that it had seen before: an object's own revision may be later.
     pub revision: Revision,
     /// The state after, at `revision`; `None` when the object was deleted, or left the selection.
     pub now: Option<Live>,
