@@ -5,8 +5,15 @@
 //! [`Proxy`] and the cluster's [`Names`], which follow the Api and hold no handle on another part.
 
 pub mod address;
+#[cfg(feature = "conformance")]
+pub mod conformance;
+mod error;
+mod facts;
+mod loopback;
 mod mem;
 mod names;
 
+pub use error::Error;
+pub use loopback::{LoopbackNetwork, LoopbackOptions, SystemPorts};
 pub use mem::{MemNetwork, MemOptions};
 pub use names::{Names, Records, Target};

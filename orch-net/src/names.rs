@@ -4,14 +4,20 @@
 //! Names are as in Kubernetes' DNS specification (`kubernetes/dns/docs/specification.md`, 1.1). Invariant: the names of
 //! one Service change together.
 
+mod zone;
+
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::io;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use orch_core::Str;
 use orch_core::network::CLUSTER_DOMAIN;
+use orch_core::view::Needs;
+use orch_core::{Api, Env, Str};
+
+use crate::facts::{self, Follower, Service, Slice};
 
 /// Aliases followed before a name counts as unknown: a loop must end, and real chains have one or two.
 const MAX_ALIASES: usize = 8;
@@ -61,6 +67,21 @@ pub struct Target {
 }
 
 impl Names {
+    /// Keeps the names what the cluster's Services and EndpointSlices say, for ever.
+    pub async fn follow(&self, api: Arc<dyn Api>, env: Env) -> Infallible {
+        let mut follower = Follower::new(&api, &env, &Needs::new().of::<Service>().of::<Slice>());
+        loop {
+            let dirty = follower.next().await;
+            for key in dirty.services {
+                let names = facts::service(follower.view(), &key)
+                    .map(|(service, slices)| zone::records(&key, service, &slices))
+                    .unwrap_or_default();
+                self.replace(&key.namespace, &key.name, names);
+            }
+            follower.done();
+        }
+    }
+
     /// The names of a Service from now on; without names it is gone.
     pub fn replace(&self, namespace: &str, service: &str, names: BTreeMap<Str, Records>) {
         let mut services = self.0.services.write().unwrap_or_else(PoisonError::into_inner);
@@ -149,4 +170,85 @@ fn pod(name: &str) -> Option<Records> {
     let v4 = address.replace('-', ".").parse::<std::net::Ipv4Addr>().map(IpAddr::V4);
     let address = v4.or_else(|_| address.replace('-', ":").parse()).ok()?;
     Some(Records { addresses: vec![address], ..Records::default() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names() -> Names {
+        let names = Names::default();
+        let a = |last: u8| Records { addresses: vec![[10, 0, 0, last].into()], ..Records::default() };
+        names.replace(
+            "shop",
+            "db",
+            [("".into(), a(1)), ("db-0".into(), a(2)), ("_sql._tcp".into(), a(3))].into(),
+        );
+        let alias = |name: &str| Records { alias: Some(name.into()), ..Records::default() };
+        names.replace("shop", "old", [("".into(), alias("db.shop.svc.cluster.local"))].into());
+        names.replace("shop", "loop", [("".into(), alias("loop.shop.svc.cluster.local"))].into());
+        names.replace("shop", "far", [("".into(), alias("db.example.com"))].into());
+        names
+    }
+
+    #[track_caller]
+    fn check(name: &str, expected: Option<&str>) {
+        let found = names().resolve(name).ok().map(|addresses| addresses[0].to_string());
+        assert_eq!(found.as_deref(), expected, "{name}");
+    }
+
+    #[test]
+    fn names_mean_addresses() {
+        check("db.shop.svc.cluster.local", Some("10.0.0.1"));
+        check("DB.shop.svc.CLUSTER.local.", Some("10.0.0.1"));
+        check("db-0.db.shop.svc.cluster.local", Some("10.0.0.2"));
+        check("old.shop.svc.cluster.local", Some("10.0.0.1"));
+        check("10-1-2-3.shop.pod.cluster.local", Some("10.1.2.3"));
+        check("fd00--1.shop.pod.cluster.local", Some("fd00::1"));
+    }
+
+    #[test]
+    fn other_names_mean_nothing() {
+        check("loop.shop.svc.cluster.local", None);
+        check("far.shop.svc.cluster.local", None);
+        check("db.other.svc.cluster.local", None);
+        check("db-9.db.shop.svc.cluster.local", None);
+        check("x-1.shop.pod.cluster.local", None);
+        check("db.shop", None);
+        check("example.com", None);
+        check("", None);
+        check("dbcluster.local", None);
+    }
+
+    #[test]
+    fn names_above_others_exist_without_records() {
+        for name in
+            ["cluster.local", "svc.cluster.local", "shop.svc.cluster.local", "_tcp.db.shop.svc.cluster.local"]
+        {
+            assert_eq!(names().get(name), Some(Records::default()), "{name}");
+        }
+        assert_eq!(names().get("_udp.db.shop.svc.cluster.local"), None);
+        assert_eq!(names().get("none.svc.cluster.local"), None);
+    }
+
+    #[test]
+    fn a_service_that_is_gone_takes_its_names_along() {
+        let names = names();
+        names.replace("shop", "db", BTreeMap::new());
+        assert!(names.resolve("db-0.db.shop.svc.cluster.local").is_err());
+        for service in ["old", "loop", "far"] {
+            names.replace("shop", service, BTreeMap::new());
+        }
+        assert_eq!(names.get("shop.svc.cluster.local"), None);
+    }
+
+    #[test]
+    fn each_answer_begins_with_another_address() {
+        let names = Names::default();
+        let addresses: Vec<IpAddr> = (1..=3).map(|last| [10, 0, 0, last].into()).collect();
+        let records = Records { addresses: addresses.clone(), ..Records::default() };
+        names.replace("shop", "db", [("".into(), records)].into());
+        let firsts: Vec<_> = (0..3).map(|_| names.resolve("db.shop.svc.cluster.local").unwrap()[0]).collect();
+        assert_eq!(firsts, addresses);
+    }
 }
