@@ -7,13 +7,17 @@
 pub mod address;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod dns;
 mod error;
 mod facts;
 mod loopback;
 mod mem;
 mod names;
+mod proxy;
 
+pub use dns::DnsServer;
 pub use error::Error;
 pub use loopback::{LoopbackNetwork, LoopbackOptions, SystemPorts};
 pub use mem::{MemNetwork, MemOptions};
 pub use names::{Names, Records, Target};
+pub use proxy::Proxy;

@@ -6,7 +6,7 @@
 
 mod zone;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::io;
 use std::net::IpAddr;
@@ -21,6 +21,8 @@ use crate::facts::{self, Follower, Service, Slice};
 
 /// Aliases followed before a name counts as unknown: a loop must end, and real chains have one or two.
 const MAX_ALIASES: usize = 8;
+/// Below it stand the names of IPv4 addresses.
+const REVERSE_DOMAIN: &str = ".in-addr.arpa";
 
 /// The names of a cluster. Cloning copies a pointer.
 ///
@@ -38,9 +40,17 @@ pub struct Names(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    services: RwLock<BTreeMap<Str, Zones>>,
+    table: RwLock<Table>,
     /// Answers begin at another address each time, as the `loadbalance` plugin of CoreDNS has it.
     turn: AtomicUsize,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    /// By namespace.
+    services: BTreeMap<Str, Zones>,
+    /// The full names of an address.
+    pointers: BTreeMap<IpAddr, BTreeSet<Str>>,
 }
 
 /// The Services of one namespace; each with its names, relative to its own, which is the empty one.
@@ -55,6 +65,8 @@ pub struct Records {
     pub services: Vec<Target>,
     /// CNAME: the full name to ask for instead.
     pub alias: Option<Str>,
+    /// PTR: the full names of the address that was asked for.
+    pub pointers: Vec<Str>,
 }
 
 /// Where a named port is served.
@@ -84,16 +96,25 @@ impl Names {
 
     /// The names of a Service from now on; without names it is gone.
     pub fn replace(&self, namespace: &str, service: &str, names: BTreeMap<Str, Records>) {
-        let mut services = self.0.services.write().unwrap_or_else(PoisonError::into_inner);
-        if names.is_empty() {
-            if let Some(zones) = services.get_mut(namespace) {
-                zones.remove(service);
-                if zones.is_empty() {
-                    services.remove(namespace);
+        let mut table = self.0.table.write().unwrap_or_else(PoisonError::into_inner);
+        let Table { services, pointers } = &mut *table;
+        let full = format!("{service}.{namespace}.svc.{CLUSTER_DOMAIN}");
+        let zones = services.entry(namespace.into()).or_default();
+        for (address, name) in zones.remove(service).iter().flat_map(|old| pointers_of(old, &full)) {
+            if let Some(names) = pointers.get_mut(&address) {
+                names.remove(&name);
+                if names.is_empty() {
+                    pointers.remove(&address);
                 }
             }
-        } else {
-            services.entry(namespace.into()).or_default().insert(service.into(), names);
+        }
+        for (address, name) in pointers_of(&names, &full) {
+            pointers.entry(address).or_default().insert(name);
+        }
+        if !names.is_empty() {
+            zones.insert(service.into(), names);
+        } else if zones.is_empty() {
+            services.remove(namespace);
         }
     }
 
@@ -102,6 +123,9 @@ impl Names {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Records> {
         let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+        if let Some(name) = name.strip_suffix(REVERSE_DOMAIN) {
+            return self.pointers(name);
+        }
         if name == CLUSTER_DOMAIN {
             return Some(Records::default());
         }
@@ -113,8 +137,8 @@ impl Names {
             return pod(name);
         }
         let mut labels = name.strip_suffix(".svc")?.rsplitn(3, '.');
-        let services = self.0.services.read().unwrap_or_else(PoisonError::into_inner);
-        let zones = services.get(labels.next()?)?;
+        let table = self.0.table.read().unwrap_or_else(PoisonError::into_inner);
+        let zones = table.services.get(labels.next()?)?;
         let Some(service) = labels.next() else { return Some(Records::default()) };
         let zone = zones.get(service)?;
         let relative = labels.next().unwrap_or_default();
@@ -129,7 +153,17 @@ impl Names {
     #[must_use]
     pub fn is_ours(name: &str) -> bool {
         let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
-        name.strip_suffix(CLUSTER_DOMAIN).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        let below = |domain: &str| name.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+        below(CLUSTER_DOMAIN) || name.ends_with(REVERSE_DOMAIN)
+    }
+
+    /// The name of an address, its parts reversed.
+    fn pointers(&self, reversed: &str) -> Option<Records> {
+        let parts: Vec<&str> = reversed.rsplit('.').collect();
+        let address: IpAddr = parts.join(".").parse().ok()?;
+        let table = self.0.table.read().unwrap_or_else(PoisonError::into_inner);
+        let pointers = table.pointers.get(&address)?.iter().cloned().collect();
+        Some(Records { pointers, ..Records::default() })
     }
 
     /// The addresses of a full name, aliases followed; each answer begins with another one.
@@ -159,6 +193,22 @@ impl Names {
         }
         answers
     }
+}
+
+/// The addresses of a Service's names and what they are called: by host name where they have one.
+fn pointers_of(names: &BTreeMap<Str, Records>, full: &str) -> Vec<(IpAddr, Str)> {
+    let mut pointers: Vec<(IpAddr, Str)> = Vec::new();
+    // The longer names come last; reversed, the Service's own is the last resort.
+    for (name, records) in names.iter().rev() {
+        for address in &records.addresses {
+            if !name.is_empty() {
+                pointers.push((*address, format!("{name}.{full}").into()));
+            } else if pointers.iter().all(|(known, _)| known != address) {
+                pointers.push((*address, full.into()));
+            }
+        }
+    }
+    pointers
 }
 
 /// `10-0-0-1.ns`: an answer from the question alone, as CoreDNS with `pods insecure` gives it.
@@ -240,6 +290,18 @@ mod tests {
             names.replace("shop", service, BTreeMap::new());
         }
         assert_eq!(names.get("shop.svc.cluster.local"), None);
+    }
+
+    #[test]
+    fn an_address_is_called_by_its_host_name_or_its_service() {
+        let names = names();
+        let called = |name: &str| names.get(name).map(|records| records.pointers);
+        assert_eq!(called("2.0.0.10.in-addr.arpa."), Some(vec!["db-0.db.shop.svc.cluster.local".into()]));
+        assert_eq!(called("1.0.0.10.in-addr.arpa"), Some(vec!["db.shop.svc.cluster.local".into()]));
+        assert_eq!(called("9.0.0.10.in-addr.arpa"), None);
+        assert_eq!(called("10.in-addr.arpa"), None);
+        names.replace("shop", "db", BTreeMap::new());
+        assert_eq!(names.get("2.0.0.10.in-addr.arpa"), None);
     }
 
     #[test]
