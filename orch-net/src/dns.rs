@@ -92,7 +92,9 @@ async fn bind(address: IpAddr) -> io::Result<(UdpSocket, TcpListener)> {
             io::Result::Ok((udp, tcp))
         };
         match bound.await {
-            Err(error) if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::AddrInUse) => {
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::AddrInUse) =>
+            {
                 last = Some(error);
             }
             bound => return bound,
@@ -120,7 +122,11 @@ impl Answers {
 
 #[async_trait]
 impl RequestHandler for Answers {
-    async fn handle_request<R: ResponseHandler, T: Time>(&self, request: &Request, mut response: R) -> ResponseInfo {
+    async fn handle_request<R: ResponseHandler, T: Time>(
+        &self,
+        request: &Request,
+        mut response: R,
+    ) -> ResponseInfo {
         let answer = self.answer(request);
         let mut metadata = Metadata::response_from_request(&request.metadata);
         metadata.response_code = answer.code;

@@ -153,7 +153,9 @@ impl Names {
     #[must_use]
     pub fn is_ours(name: &str) -> bool {
         let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
-        let below = |domain: &str| name.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+        let below = |domain: &str| {
+            name.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        };
         below(CLUSTER_DOMAIN) || name.ends_with(REVERSE_DOMAIN)
     }
 

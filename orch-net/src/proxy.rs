@@ -121,7 +121,10 @@ impl Proxy {
                 !backends.is_empty()
             };
             let cluster = service.addresses.iter().map(|address| SocketAddr::new(*address, port.port));
-            let node = port.node_port.into_iter().flat_map(|port| self.nodes.iter().map(move |node| (*node, port).into()));
+            let node = port
+                .node_port
+                .into_iter()
+                .flat_map(|port| self.nodes.iter().map(move |node| (*node, port).into()));
             if is_served {
                 addresses.extend(cluster.chain(node).map(|address| (address, backends.clone())));
             }
@@ -137,11 +140,14 @@ impl Proxy {
     /// Closes what a Service has and is not wanted any more.
     async fn close(&mut self, key: &Key, wanted: &BTreeMap<SocketAddr, Shared>) {
         let is_wanted = |address: &SocketAddr, served: &Served| {
-            wanted.get(address).is_some_and(|backends| backends.is(&served.backends)) && !served.task.is_finished()
+            wanted.get(address).is_some_and(|backends| backends.is(&served.backends))
+                && !served.task.is_finished()
         };
         let of_service = self.listeners.iter().filter(|(_, served)| served.service == *key);
-        let closed: Vec<_> =
-            of_service.filter(|(address, served)| !is_wanted(address, served)).map(|(address, _)| *address).collect();
+        let closed: Vec<_> = of_service
+            .filter(|(address, served)| !is_wanted(address, served))
+            .map(|(address, _)| *address)
+            .collect();
         for address in closed {
             if let Some(served) = self.listeners.remove(&address) {
                 served.task.abort();
@@ -157,7 +163,8 @@ impl Proxy {
         }
         match self.network.listen(address).await {
             Ok(listener) => {
-                let accept = forward::accept(self.env.clone(), Arc::clone(&self.network), listener, backends.clone());
+                let accept =
+                    forward::accept(self.env.clone(), Arc::clone(&self.network), listener, backends.clone());
                 let task = self.env.spawn(accept);
                 self.listeners.insert(address, Served { service: key.clone(), backends, task });
             }
@@ -174,7 +181,9 @@ impl Proxy {
         for name in names {
             match self.network.node(&name).await {
                 Ok(address) => self.nodes.push(address),
-                Err(error) => tracing::warn!(%error, node = &*name, "node has no address; no node ports there"),
+                Err(error) => {
+                    tracing::warn!(%error, node = &*name, "node has no address; no node ports there")
+                }
             }
         }
     }
@@ -194,7 +203,8 @@ fn nodes(view: &dyn View) -> Vec<Str> {
 fn endpoints<'a>(slices: &'a [&Slice], port: &'a str) -> impl Iterator<Item = (&'a facts::Endpoint, u16)> {
     slices.iter().flat_map(move |slice| {
         let named = slice.ports.iter().filter(move |other| other.name.as_deref().unwrap_or_default() == port);
-        let tcp = named.filter(|port| protocol(port.protocol.as_deref()) == "tcp").filter_map(|port| port.port);
+        let tcp =
+            named.filter(|port| protocol(port.protocol.as_deref()) == "tcp").filter_map(|port| port.port);
         tcp.flat_map(|port| slice.endpoints.iter().map(move |endpoint| (endpoint, port)))
     })
 }

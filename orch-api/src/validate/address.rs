@@ -135,9 +135,12 @@ pub(super) fn endpoint(at: &At<'_, '_>, ip: IpAddr) {
     rules.iter().filter(|(broken, _)| *broken).for_each(|(_, rule)| at.invalid_text(rule.to_string()));
 }
 
+/// Kubernetes refuses all of 127.0.0.0/8. Here pods may have loopback addresses of a block that their cluster leases
+/// (`orch-net`); 127.0.0.0/18, the machine's own, is never leased and stays refused.
 fn v4_ranges(ip: Ipv4Addr) -> (bool, bool, bool) {
     let octets = ip.octets();
-    (ip.is_loopback(), ip.is_link_local(), octets[..3] == [224, 0, 0])
+    let is_machine = octets[..2] == [127, 0] && octets[2] < 64;
+    (is_machine, ip.is_link_local(), octets[..3] == [224, 0, 0])
 }
 
 fn v6_ranges(ip: Ipv6Addr) -> (bool, bool, bool) {
@@ -198,6 +201,9 @@ mod tests {
         check(rule, "10.0.0.1", &[]);
         check(rule, "0.0.0.0", &["may not be unspecified (0.0.0.0)"]);
         check(rule, "127.0.0.1", &["may not be in the loopback range (127.0.0.0/8, ::1/128)"]);
+        check(rule, "127.0.63.255", &["may not be in the loopback range (127.0.0.0/8, ::1/128)"]);
+        check(rule, "127.0.64.0", &[]);
+        check(rule, "127.223.224.1", &[]);
         check(rule, "fe80::1", &["may not be in the link-local range (169.254.0.0/16, fe80::/10)"]);
         check(rule, "224.0.0.5", &["may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)"]);
     }

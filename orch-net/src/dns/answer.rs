@@ -60,7 +60,10 @@ pub(super) fn answer(names: &Names, query: &Query) -> Answer {
 fn collect(names: &Names, query: &Query, mut records: Records, answer: &mut Answer) {
     let mut owner = query.name().clone();
     for _ in 0..MAX_ALIASES {
-        let Some((alias, target)) = records.alias.as_ref().and_then(|alias| Some((alias, name(alias)?))) else { break };
+        let Some((alias, target)) = records.alias.as_ref().and_then(|alias| Some((alias, name(alias)?)))
+        else {
+            break;
+        };
         answer.answers.push(Record::from_rdata(owner, TTL, RData::CNAME(CNAME(target.clone()))));
         let next = names.get(alias).filter(|_| query.query_type() != RecordType::CNAME);
         let Some(next) = next else { return };
@@ -83,10 +86,15 @@ fn collect(names: &Names, query: &Query, mut records: Records, answer: &mut Answ
     }
 }
 
-fn addresses(names: &Names, owner: &Name, records: &Records, wants: impl Fn(RecordType) -> bool) -> Vec<Record> {
+fn addresses(
+    names: &Names,
+    owner: &Name,
+    records: &Records,
+    wants: impl Fn(RecordType) -> bool,
+) -> Vec<Record> {
     let record = |address: IpAddr| match address {
-        IpAddr::V4(address) => wants(RecordType::A).then(|| RData::A(A(address))),
-        IpAddr::V6(address) => wants(RecordType::AAAA).then(|| RData::AAAA(AAAA(address))),
+        IpAddr::V4(address) => wants(RecordType::A).then_some(RData::A(A(address))),
+        IpAddr::V6(address) => wants(RecordType::AAAA).then_some(RData::AAAA(AAAA(address))),
     };
     let rotated = names.rotated(records.addresses.clone()).into_iter();
     rotated.filter_map(record).map(|data| Record::from_rdata(owner.clone(), TTL, data)).collect()
@@ -101,8 +109,11 @@ fn name(text: &str) -> Option<Name> {
 
 /// Who denies, and for how long that may be kept.
 fn soa() -> Option<Record> {
-    let (zone, server, contact) =
-        (name(CLUSTER_DOMAIN)?, name(&format!("ns.dns.{CLUSTER_DOMAIN}"))?, name(&format!("hostmaster.{CLUSTER_DOMAIN}"))?);
+    let (zone, server, contact) = (
+        name(CLUSTER_DOMAIN)?,
+        name(&format!("ns.dns.{CLUSTER_DOMAIN}"))?,
+        name(&format!("hostmaster.{CLUSTER_DOMAIN}"))?,
+    );
     let soa = SOA::new(server, contact, 1, 7200, 1800, 86_400, TTL);
     Some(Record::from_rdata(zone, TTL, RData::SOA(soa)))
 }
@@ -134,7 +145,11 @@ mod tests {
     fn check(asked: &str, kind: RecordType, code: ResponseCode, expected: &[&str]) {
         let answer = answer(&names(), &Query::query(name(asked).unwrap(), kind));
         let found: Vec<_> = answer.answers.iter().map(|record| record.data.to_string()).collect();
-        assert_eq!((answer.code, found), (code, expected.iter().map(|text| (*text).to_owned()).collect()), "{asked}");
+        assert_eq!(
+            (answer.code, found),
+            (code, expected.iter().map(|text| (*text).to_owned()).collect()),
+            "{asked}"
+        );
         let denies = expected.is_empty() && code != ResponseCode::Refused;
         assert_eq!(!answer.authority.is_empty(), denies, "{asked}");
     }
@@ -161,7 +176,8 @@ mod tests {
         check("near.shop.svc.cluster.local", RecordType::A, NoError, &[target, "10.0.0.1"]);
         check("near.shop.svc.cluster.local", RecordType::CNAME, NoError, &[target]);
         check("far.shop.svc.cluster.local", RecordType::A, NoError, &["db.example.com."]);
-        let answer = answer(&names(), &Query::query(name("loop.shop.svc.cluster.local").unwrap(), RecordType::A));
+        let answer =
+            answer(&names(), &Query::query(name("loop.shop.svc.cluster.local").unwrap(), RecordType::A));
         assert_eq!(answer.answers.len(), MAX_ALIASES);
     }
 
@@ -169,7 +185,10 @@ mod tests {
     fn an_srv_answer_brings_the_addresses_along() {
         let query = Query::query(name("_sql._tcp.db.shop.svc.cluster.local").unwrap(), RecordType::SRV);
         let additionals = answer(&names(), &query).additionals;
-        assert_eq!(additionals.iter().map(|record| record.data.to_string()).collect::<Vec<_>>(), ["10.0.0.2"]);
+        assert_eq!(
+            additionals.iter().map(|record| record.data.to_string()).collect::<Vec<_>>(),
+            ["10.0.0.2"]
+        );
     }
 
     #[test]

@@ -48,8 +48,14 @@ impl Backends {
     }
 
     /// Chooses an endpoint that was not tried yet and counts a connection to it, until [`Backends::close`].
-    pub(super) fn choose(&mut self, client: IpAddr, now: Duration, tried: &[SocketAddr]) -> Option<SocketAddr> {
-        let backend = self.stay(client, now).filter(|stay| !tried.contains(stay)).or_else(|| self.least(tried))?;
+    pub(super) fn choose(
+        &mut self,
+        client: IpAddr,
+        now: Duration,
+        tried: &[SocketAddr],
+    ) -> Option<SocketAddr> {
+        let backend =
+            self.stay(client, now).filter(|stay| !tried.contains(stay)).or_else(|| self.least(tried))?;
         *self.open.entry(backend).or_default() += 1;
         self.remember(client, backend, now);
         Some(backend)
@@ -87,7 +93,8 @@ impl Backends {
         }
         if self.clients.len() >= MAX_CLIENTS
             && !self.clients.contains_key(&client)
-            && let Some(oldest) = self.clients.iter().min_by_key(|(_, stay)| stay.seen).map(|(client, _)| *client)
+            && let Some(oldest) =
+                self.clients.iter().min_by_key(|(_, stay)| stay.seen).map(|(client, _)| *client)
         {
             self.clients.remove(&oldest);
         }
@@ -193,7 +200,13 @@ mod tests {
     }
 
     fn endpoint(last: u8, is_ready: bool, is_serving: bool, is_terminating: bool) -> Endpoint {
-        Endpoint { addresses: vec![[10, 0, 0, last].into()], hostname: None, is_ready, is_serving, is_terminating }
+        Endpoint {
+            addresses: vec![[10, 0, 0, last].into()],
+            hostname: None,
+            is_ready,
+            is_serving,
+            is_terminating,
+        }
     }
 
     #[track_caller]

@@ -7,8 +7,8 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use orch_core::network::{Connection, Listener, Network};
 use orch_core::Env;
+use orch_core::network::{Connection, Listener, Network};
 
 use super::backends::Backends;
 
@@ -46,7 +46,12 @@ impl Drop for Open {
 }
 
 /// Takes connections until the listener breaks.
-pub(super) async fn accept(env: Env, network: Arc<dyn Network>, mut listener: Box<dyn Listener>, backends: Shared) {
+pub(super) async fn accept(
+    env: Env,
+    network: Arc<dyn Network>,
+    mut listener: Box<dyn Listener>,
+    backends: Shared,
+) {
     loop {
         match listener.accept().await {
             Ok((client, peer)) => {
@@ -61,7 +66,13 @@ pub(super) async fn accept(env: Env, network: Arc<dyn Network>, mut listener: Bo
 }
 
 /// Carries one connection to its end.
-async fn forward(env: Env, network: Arc<dyn Network>, backends: Shared, mut client: Connection, peer: SocketAddr) {
+async fn forward(
+    env: Env,
+    network: Arc<dyn Network>,
+    backends: Shared,
+    mut client: Connection,
+    peer: SocketAddr,
+) {
     let mut tried = Vec::new();
     while tried.len() < MAX_TRIES {
         let Some(backend) = backends.lock().choose(peer.ip(), env.elapsed(), &tried) else { break };
@@ -69,7 +80,8 @@ async fn forward(env: Env, network: Arc<dyn Network>, backends: Shared, mut clie
         match env.timeout(CONNECT_LIMIT, network.connect(Some(peer.ip()), backend)).await {
             Some(Ok(mut server)) => {
                 // A side that breaks ends the connection; both know by themselves.
-                let _ = tokio::io::copy_bidirectional_with_sizes(&mut client, &mut server, BUFFER, BUFFER).await;
+                let _ =
+                    tokio::io::copy_bidirectional_with_sizes(&mut client, &mut server, BUFFER, BUFFER).await;
                 return;
             }
             Some(Err(error)) => tracing::debug!(%error, %backend, "endpoint refuses; trying another"),
