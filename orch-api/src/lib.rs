@@ -8,6 +8,7 @@
 //!
 //! Only this crate knows how an API server completes, checks and deletes objects. It keeps no bytes itself.
 
+pub mod apply;
 mod conform;
 mod defaults;
 mod local;

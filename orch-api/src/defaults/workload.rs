@@ -34,6 +34,7 @@ pub(crate) fn stateful_set(tree: &mut Tree) {
     let spec = tree.make("spec");
     spec.default_to("replicas", 1);
     spec.default_to("revisionHistoryLimit", 10);
+    spec.default_to("serviceName", "");
     spec.default_text("podManagementPolicy", "OrderedReady");
     let retention = spec.make("persistentVolumeClaimRetentionPolicy");
     retention.default_text("whenDeleted", "Retain");
