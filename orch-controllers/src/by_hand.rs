@@ -8,7 +8,9 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use orch_core::controller::{Controller, Plan};
 use orch_core::view::Cache;
-use orch_core::{Change, Event, Key, Kind, KindInfo, Live, Object, Patch, Registry, Revision, Scope, Str, Verb, Write};
+use orch_core::{
+    Change, Event, Key, Kind, KindInfo, Live, Object, Patch, Registry, Revision, Scope, Str, Verb, Write,
+};
 use serde_json::Value;
 
 /// When the tests begin.
@@ -30,6 +32,10 @@ impl<C: Controller> ByHand<C> {
         let cache = Cache::new(&controller.needs());
         let (registry, objects) = (Registry::built_in(), BTreeMap::new());
         Self { controller, registry, cache, objects, revision: 0, now: START }
+    }
+
+    pub(crate) fn controller(&self) -> &C {
+        &self.controller
     }
 
     /// A kind that the tests make up.

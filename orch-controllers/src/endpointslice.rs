@@ -99,12 +99,7 @@ impl Controller for EndpointSliceController {
         let enough = service.facts.families.len() * (pods.len() / MAX_ENDPOINTS + SPARE_NAMES);
         let child = |index| names::child(&key.name, service.object.uid(), Revision::ZERO, index);
         let names = (0..).map(child).filter(free).take(enough).collect();
-        Some(Observed {
-            service: Arc::clone(service),
-            pods,
-            slices: own,
-            names,
-        })
+        Some(Observed { service: Arc::clone(service), pods, slices: own, names })
     }
 
     fn plan(&self, observed: &Observed) -> Plan {

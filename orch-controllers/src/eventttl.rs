@@ -120,7 +120,8 @@ mod tests {
     use crate::by_hand::{ByHand, lines};
 
     fn event(fields: Value) -> Value {
-        let mut event = json!({"apiVersion": "v1", "kind": "Event", "metadata": {"name": "e", "namespace": "shop"}});
+        let mut event =
+            json!({"apiVersion": "v1", "kind": "Event", "metadata": {"name": "e", "namespace": "shop"}});
         for (field, value) in fields.as_object().unwrap() {
             event[field] = value.clone();
         }
@@ -145,7 +146,10 @@ mod tests {
         check(json!({}), 3600);
         check(json!({"lastTimestamp": "2025-12-31T23:50:00Z"}), 3000);
         check(json!({"eventTime": "2025-12-31T23:50:00.000000Z"}), 3000);
-        check(json!({"eventTime": "2025-12-31T23:50:00Z", "series": {"lastObservedTime": "2025-12-31T23:55:00Z"}}), 3300);
+        check(
+            json!({"eventTime": "2025-12-31T23:50:00Z", "series": {"lastObservedTime": "2025-12-31T23:55:00Z"}}),
+            3300,
+        );
     }
 
     #[test]

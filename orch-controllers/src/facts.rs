@@ -8,7 +8,9 @@ mod node;
 mod pod;
 
 pub(crate) use meta::Meta;
-pub(crate) use node::{BY_HOSTNAME, Node, Readiness, TAINTED, Taint, WANTS_TAINT};
+pub(crate) use node::{
+    BY_HOSTNAME, NOT_READY, Node, Readiness, TAINTED, Taint, UNREACHABLE, WANTS_TAINT, zone,
+};
 pub(crate) use pod::{BY_CLAIM, BY_NODE, Pod, TERMINATED, Toleration, claim_entry};
 
 use orch_core::Str;

@@ -112,9 +112,13 @@ impl Controller for GarbageCollector {
         let (before, now) = (change.before.as_ref(), change.now.as_ref().map(|live| live.header()));
         let was = before.map(Object::header);
         let same_owners = was.map(|was| &was.owners) == now.map(|now| &now.owners);
-        let dying = |header: Option<&Header>| header.map(|header| (header.deletion.is_some(), header.finalizers.clone()));
+        let dying = |header: Option<&Header>| {
+            header.map(|header| (header.deletion.is_some(), header.finalizers.clone()))
+        };
         let same_life = dying(was) == dying(now) && was.map(|was| &was.uid) == now.map(|now| &now.uid);
-        if now.is_some_and(|now| !same_owners || (!same_life && (now.is_terminating() || !now.owners.is_empty()))) {
+        if now.is_some_and(|now| {
+            !same_owners || (!same_life && (now.is_terminating() || !now.owners.is_empty()))
+        }) {
             out(key.clone());
         }
         if let Some(before) = before.filter(|_| !same_life) {
@@ -124,7 +128,9 @@ impl Controller for GarbageCollector {
             // Owners that wait for this one to go, or to be let go.
             for owner in was.into_iter().chain(now).flat_map(|header| &header.owners) {
                 let owner = self.owner_key(&key.namespace, owner);
-                let waits = |owner: &Key| view.of::<Meta>().get(owner).is_some_and(|row| row.object.header().is_terminating());
+                let waits = |owner: &Key| {
+                    view.of::<Meta>().get(owner).is_some_and(|row| row.object.header().is_terminating())
+                };
                 owner.filter(waits).into_iter().for_each(&mut *out);
             }
         }
@@ -148,12 +154,7 @@ impl Controller for GarbageCollector {
         } else {
             Dependents::default()
         };
-        Some(Observed {
-            dependents,
-            behind: view.behind(object.revision()),
-            object: object.clone(),
-            owners,
-        })
+        Some(Observed { dependents, behind: view.behind(object.revision()), object: object.clone(), owners })
     }
 
     fn plan(&self, observed: &Observed) -> Plan {
@@ -173,7 +174,12 @@ impl Controller for GarbageCollector {
         }
         if observed.has(&Owner::Misplaced) {
             let message = "ownerRef of a cluster-scoped object names an owner that stands in a namespace";
-            return Plan::new().note(Note::warning(object.key(), object.uid(), "OwnerRefInvalidNamespace", message));
+            return Plan::new().note(Note::warning(
+                object.key(),
+                object.uid(),
+                "OwnerRefInvalidNamespace",
+                message,
+            ));
         }
         observed.collect()
     }
@@ -216,23 +222,27 @@ impl Observed {
         plan.write(write.propagate(propagation))
     }
 
-    fn merge(&self, metadata: serde_json::Value) -> Plan {
+    fn merge(&self, metadata: &serde_json::Value) -> Plan {
         let write = Write::merge(self.object.key().clone(), json!({"metadata": metadata}));
         Plan::new().write(write.of(self.object.uid()).at(self.object.revision()))
     }
 
     /// Removes the references to such owners.
     fn without(&self, gone: &[Owner]) -> Plan {
-        let keep: Vec<_> =
-            self.owners.iter().filter(|(_, owner)| !gone.contains(owner)).map(|(reference, _)| reference).collect();
-        self.merge(json!({"ownerReferences": keep}))
+        let keep: Vec<_> = self
+            .owners
+            .iter()
+            .filter(|(_, owner)| !gone.contains(owner))
+            .map(|(reference, _)| reference)
+            .collect();
+        self.merge(&json!({"ownerReferences": keep}))
     }
 
     /// Owner and dependent wait for each other: the object blocks its owners no longer.
     fn unblocked(&self) -> Plan {
         let mut owners = self.object.header().owners.to_vec();
         owners.iter_mut().for_each(|owner| owner.block_owner_deletion = Some(false));
-        self.merge(json!({"ownerReferences": owners}))
+        self.merge(&json!({"ownerReferences": owners}))
     }
 
     /// Removes the finalizer that held the object for its dependents, if the view cannot lack any of them.
@@ -240,8 +250,9 @@ impl Observed {
         if let Some(kind) = self.behind {
             return Plan::new().when_seen(kind, self.object.revision());
         }
-        let keep: Vec<_> = self.object.header().finalizers.iter().filter(|name| &***name != finalizer).collect();
-        self.merge(json!({"finalizers": keep}))
+        let keep: Vec<_> =
+            self.object.header().finalizers.iter().filter(|name| &***name != finalizer).collect();
+        self.merge(&json!({"finalizers": keep}))
     }
 }
 

@@ -65,7 +65,9 @@ impl Controller for NamespaceController {
         }
         let namespace = Key::cluster(kind::NAMESPACES, key.namespace.clone());
         let table = view.of::<Meta>();
-        if table.get(&namespace).is_some_and(|row| row.object.header().is_terminating()) && tells(change, view) {
+        if table.get(&namespace).is_some_and(|row| row.object.header().is_terminating())
+            && tells(change, view)
+        {
             out(namespace);
         }
     }
@@ -118,7 +120,9 @@ fn tells(change: &Change, view: &dyn View) -> bool {
     };
     let Some(before) = &change.before else { return true };
     let (now, before) = (now.header(), before.header());
-    now.uid != before.uid || now.is_terminating() != before.is_terminating() || now.finalizers != before.finalizers
+    now.uid != before.uid
+        || now.is_terminating() != before.is_terminating()
+        || now.finalizers != before.finalizers
 }
 
 /// What people are told; `None` when it is told already. A namespace that empties at once is never told of.
@@ -139,7 +143,8 @@ fn status(observed: &Observed) -> Option<Write> {
         patch["phase"] = "Terminating".into();
     }
     let namespace = &observed.namespace;
-    let write = || Write::merge_status(namespace.key().clone(), json!({"status": patch})).at(namespace.revision());
+    let write =
+        || Write::merge_status(namespace.key().clone(), json!({"status": patch})).at(namespace.revision());
     (patch != json!({})).then(write)
 }
 

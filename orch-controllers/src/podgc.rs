@@ -108,7 +108,8 @@ impl Controller for PodGcController {
             }
             if view.of::<Node>().get(key).is_some_and(|node| is_out_of_service(&node.facts)) {
                 let pods = view.of::<Pod>().indexed(BY_NODE, &key.name);
-                pods.filter(|pod| pod.object.header().is_terminating()).for_each(|pod| out(pod.object.key().clone()));
+                pods.filter(|pod| pod.object.header().is_terminating())
+                    .for_each(|pod| out(pod.object.key().clone()));
             }
             return;
         }
@@ -146,7 +147,8 @@ impl Controller for PodGcController {
             Observed::Quarantined(left) => Plan::new().again_after(*left),
             Observed::Behind(revision) => Plan::new().when_seen(kind::NODES, *revision),
             Observed::Remove { pods, why, more, now } => {
-                let plan = pods.iter().fold(Plan::new(), |plan, (pod, status)| end(plan, pod, status, *why, *now));
+                let plan =
+                    pods.iter().fold(Plan::new(), |plan, (pod, status)| end(plan, pod, status, *why, *now));
                 if *more { plan.again_after(Duration::ZERO) } else { plan }
             }
         }
@@ -159,7 +161,9 @@ impl PodGcController {
         let ended = view.of::<Pod>().indexed(TERMINATED, "");
         let mut ended: Vec<_> = ended.filter(|pod| !pod.object.header().is_terminating()).collect();
         let surplus = ended.len().checked_sub(self.config.terminated_pods).filter(|surplus| *surplus > 0)?;
-        ended.sort_by_key(|pod| (!pod.facts.evicted, pod.object.header().created, pod.object.key().name.clone()));
+        ended.sort_by_key(|pod| {
+            (!pod.facts.evicted, pod.object.header().created, pod.object.key().name.clone())
+        });
         ended.truncate(surplus);
         Some(remove(&ended, Why::Unattended, now))
     }
@@ -197,8 +201,14 @@ fn is_done(pod: &Object) -> bool {
 }
 
 fn remove(pods: &[&Arc<Row<Pod>>], why: Why, now: Timestamp) -> Observed {
-    let status = |pod: &&Arc<Row<Pod>>| (pod.object.clone(), pod.object.part_to(Part::Status).unwrap_or_default());
-    Observed::Remove { pods: pods.iter().take(BURST).map(status).collect(), why, more: pods.len() > BURST, now }
+    let status =
+        |pod: &&Arc<Row<Pod>>| (pod.object.clone(), pod.object.part_to(Part::Status).unwrap_or_default());
+    Observed::Remove {
+        pods: pods.iter().take(BURST).map(status).collect(),
+        why,
+        more: pods.len() > BURST,
+        now,
+    }
 }
 
 /// A pod that has not ended is marked as failed first: with its node gone nobody else will.
@@ -228,7 +238,8 @@ mod tests {
     use crate::by_hand::{ByHand, body, lines};
 
     fn node(ready: &str, taint: Option<&str>) -> Value {
-        let taints: Vec<_> = taint.into_iter().map(|key| json!({"key": key, "effect": "NoExecute"})).collect();
+        let taints: Vec<_> =
+            taint.into_iter().map(|key| json!({"key": key, "effect": "NoExecute"})).collect();
         json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1"}, "spec": {"taints": taints},
             "status": {"conditions": [{"type": "Ready", "status": ready}]}})
     }
@@ -269,7 +280,10 @@ mod tests {
             ["merge pods/shop/a status", "delete pods/shop/a grace 0", "delete pods/shop/b grace 0"]
         );
         let status = &body(&plan.writes[0])["status"];
-        assert_eq!((&status["phase"], &status["conditions"][1]["reason"]), (&json!("Failed"), &json!("DeletionByPodGC")));
+        assert_eq!(
+            (&status["phase"], &status["conditions"][1]["reason"]),
+            (&json!("Failed"), &json!("DeletionByPodGC"))
+        );
         assert_eq!(status["conditions"][0]["type"], "Ready", "others are carried over");
     }
 
@@ -297,7 +311,8 @@ mod tests {
     #[test]
     fn a_terminating_pod_on_a_node_out_of_service_is_removed() {
         let out = Some("node.kubernetes.io/out-of-service");
-        for (node, removed) in [(node("Unknown", out), 2), (node("True", out), 0), (node("Unknown", None), 0)] {
+        for (node, removed) in [(node("Unknown", out), 2), (node("True", out), 0), (node("Unknown", None), 0)]
+        {
             let mut world = ByHand::new(PodGcController::default());
             world.put(terminating(pod("a", "n1", "Running")));
             world.put(pod("b", "n1", "Running"));

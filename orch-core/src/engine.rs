@@ -82,6 +82,12 @@ impl Engine {
         self
     }
 
+    /// The Api that the controllers talk to.
+    #[must_use]
+    pub fn api(&self) -> &Arc<dyn Api> {
+        &self.api
+    }
+
     /// How long a key waits after a failure.
     #[must_use]
     pub fn backoff(mut self, backoff: Backoff) -> Self {

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use orch_core::{Object, Str};
 
-use super::facts::{Conditions, Endpoint, Family, For, Hints, Port, Prefer, Service, ServicePort, Target, TargetRef};
+use super::facts::{
+    Conditions, Endpoint, Family, For, Hints, Port, Prefer, Service, ServicePort, Target, TargetRef,
+};
 use super::{Backend, Observed};
 use crate::facts::Pod;
 
@@ -80,9 +82,12 @@ fn ports(service: &Service, pod: &Pod) -> Vec<Port> {
     let on_pod = |port: &ServicePort| {
         let number = match &port.target {
             Target::Number(number) => *number,
-            Target::Name(name) => pod.ports.iter().find(|p| p.name == *name && p.protocol == port.protocol)?.port,
+            Target::Name(name) => {
+                pod.ports.iter().find(|p| p.name == *name && p.protocol == port.protocol)?.port
+            }
         };
-        let (name, protocol, app_protocol) = (port.name.clone(), port.protocol.clone(), port.app_protocol.clone());
+        let (name, protocol, app_protocol) =
+            (port.name.clone(), port.protocol.clone(), port.app_protocol.clone());
         Some(Port { name, port: number, protocol, app_protocol })
     };
     let mut ports: Vec<Port> = service.ports.iter().filter_map(on_pod).collect();

@@ -29,7 +29,9 @@ pub(super) fn service_entry(service: &orch_core::Key) -> String {
 
 /// The service of a slice that this controller manages.
 pub(super) fn managed_service(slice: &Object) -> Option<&str> {
-    slice.label(SERVICE_NAME).filter(|service| !service.is_empty() && slice.label(MANAGED_BY) == Some(MANAGER))
+    slice
+        .label(SERVICE_NAME)
+        .filter(|service| !service.is_empty() && slice.label(MANAGED_BY) == Some(MANAGER))
 }
 
 /// IPv4 or IPv6.
@@ -132,7 +134,9 @@ fn selector(spec: &Value) -> Option<Selector> {
 fn service_port(port: &Value) -> ServicePort {
     let target = match &port["targetPort"] {
         Value::String(name) => Target::Name(name.as_str().into()),
-        Value::Number(number) if number.as_i64() != Some(0) => Target::Number(number.as_i64().unwrap_or_default()),
+        Value::Number(number) if number.as_i64() != Some(0) => {
+            Target::Number(number.as_i64().unwrap_or_default())
+        }
         _ => Target::Number(port["port"].as_i64().unwrap_or_default()),
     };
     ServicePort {
@@ -252,7 +256,8 @@ impl Projection for Slice {
             return Self { family: None, ports: Vec::new(), endpoints: Vec::new() };
         }
         let tree = object.tree();
-        let mut ports: Vec<Port> = list(&tree["ports"]).iter().filter_map(|port| Port::deserialize(port).ok()).collect();
+        let mut ports: Vec<Port> =
+            list(&tree["ports"]).iter().filter_map(|port| Port::deserialize(port).ok()).collect();
         ports.sort_unstable();
         Self {
             family: match tree["addressType"].as_str() {
@@ -261,7 +266,10 @@ impl Projection for Slice {
                 _ => None,
             },
             ports,
-            endpoints: list(&tree["endpoints"]).iter().filter_map(|one| Endpoint::deserialize(one).ok()).collect(),
+            endpoints: list(&tree["endpoints"])
+                .iter()
+                .filter_map(|one| Endpoint::deserialize(one).ok())
+                .collect(),
         }
     }
 

@@ -16,12 +16,15 @@ use super::desired::{Group, desired};
 use super::facts::{Endpoint, Family, Port, Slice, labels};
 use super::{MAX_ENDPOINTS, Observed};
 
+/// What stands in a slice.
+type Content = (Vec<Port>, Vec<Endpoint>);
+
 /// What is to become of the slices.
 #[derive(Default)]
 struct Outcome {
     create: Vec<(Group, Vec<Endpoint>)>,
     /// `None` when only labels may change.
-    update: Vec<(Arc<Row<Slice>>, Option<(Vec<Port>, Vec<Endpoint>)>)>,
+    update: Vec<(Arc<Row<Slice>>, Option<Content>)>,
     delete: Vec<Arc<Row<Slice>>>,
 }
 
@@ -56,7 +59,8 @@ pub(super) fn plan(observed: &Observed) -> Plan {
 impl Outcome {
     /// Brings the endpoints of one group into its slices.
     fn fit(&mut self, group: &Group, endpoints: Vec<Endpoint>, slices: &[Arc<Row<Slice>>]) {
-        let mut wanted: BTreeMap<_, Endpoint> = endpoints.into_iter().map(|one| (one.identity(), one)).collect();
+        let mut wanted: BTreeMap<_, Endpoint> =
+            endpoints.into_iter().map(|one| (one.identity(), one)).collect();
         let mut changed: Vec<(&Arc<Row<Slice>>, Vec<Endpoint>)> = Vec::new();
         let mut same: Vec<&Arc<Row<Slice>>> = Vec::new();
         for slice in slices {
@@ -93,7 +97,9 @@ impl Outcome {
     /// A family without endpoints has one slice without ports, so that consumers can tell "none" from "not yet".
     fn keep_one(&mut self, family: Family, service: &Object) {
         let is_of = |slice: &Arc<Row<Slice>>| slice.facts.family == Some(family);
-        if self.update.iter().any(|(slice, _)| is_of(slice)) || self.create.iter().any(|((of, _), _)| *of == family) {
+        if self.update.iter().any(|(slice, _)| is_of(slice))
+            || self.create.iter().any(|((of, _), _)| *of == family)
+        {
             return;
         }
         let empty = |slice: &Arc<Row<Slice>>| {
@@ -111,7 +117,9 @@ impl Outcome {
     /// A slice that would go becomes one that would come.
     fn reuse(&mut self, service: &Object) {
         for ((family, ports), endpoints) in std::mem::take(&mut self.create) {
-            let fits = |slice: &Arc<Row<Slice>>| slice.facts.family == Some(family) && is_owned(&slice.object, service);
+            let fits = |slice: &Arc<Row<Slice>>| {
+                slice.facts.family == Some(family) && is_owned(&slice.object, service)
+            };
             match self.delete.iter().position(fits) {
                 Some(at) => self.update.push((self.delete.remove(at), Some((ports, endpoints)))),
                 None => self.create.push(((family, ports), endpoints)),
@@ -155,16 +163,26 @@ impl Outcome {
 /// Of the slices that take so many more, the one that is fullest then.
 fn fullest_with_room(slices: &[&Arc<Row<Slice>>], more: usize) -> Option<usize> {
     let filled = slices.iter().enumerate().map(|(at, slice)| (slice.facts.endpoints.len() + more, at));
-    filled.filter(|(length, _)| *length <= MAX_ENDPOINTS).max_by_key(|(length, at)| (*length, usize::MAX - at)).map(|(_, at)| at)
+    filled
+        .filter(|(length, _)| *length <= MAX_ENDPOINTS)
+        .max_by_key(|(length, at)| (*length, usize::MAX - at))
+        .map(|(_, at)| at)
 }
 
 fn is_owned(slice: &Object, service: &Object) -> bool {
     slice.header().owners.iter().any(|owner| owner.uid == *service.uid() && &*owner.kind == "Service")
 }
 
-fn create(service: &Object, labels: &[(Str, Str)], group: &Group, endpoints: &[Endpoint], name: &str) -> Write {
+fn create(
+    service: &Object,
+    labels: &[(Str, Str)],
+    group: &Group,
+    endpoints: &[Endpoint],
+    name: &str,
+) -> Write {
     let namespace = &service.key().namespace;
-    let labels: Map<String, Value> = labels.iter().map(|(name, value)| (name.to_string(), json!(value))).collect();
+    let labels: Map<String, Value> =
+        labels.iter().map(|(name, value)| (name.to_string(), json!(value))).collect();
     let tree = json!({
         "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
         "metadata": {
@@ -180,10 +198,10 @@ fn create(service: &Object, labels: &[(Str, Str)], group: &Group, endpoints: &[E
 /// What to merge so that the slice has these labels and no others.
 fn label_patch(slice: &Object, labels: &[(Str, Str)]) -> Option<Map<String, Value>> {
     let present = &slice.header().labels;
-    let gone = present.iter().filter(|(name, _)| labels.binary_search_by(|(wanted, _)| wanted.cmp(name)).is_err());
+    let gone =
+        present.iter().filter(|(name, _)| labels.binary_search_by(|(wanted, _)| wanted.cmp(name)).is_err());
     let mut patch: Map<String, Value> = gone.map(|(name, _)| (name.to_string(), Value::Null)).collect();
     let changed = labels.iter().filter(|(name, value)| slice.label(name) != Some(&**value));
     patch.extend(changed.map(|(name, value)| (name.to_string(), json!(value))));
     (!patch.is_empty()).then_some(patch)
 }
-

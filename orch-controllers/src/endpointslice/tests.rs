@@ -165,7 +165,8 @@ fn slices_hold_a_hundred_and_only_those_that_must_change_are_written() {
         world.put(pod(&name(at), &format!("10.1.0.{at}")));
     }
     let plan = world.plan(&key());
-    let sizes: Vec<_> = plan.writes.iter().map(|write| body(write)["endpoints"].as_array().unwrap().len()).collect();
+    let sizes: Vec<_> =
+        plan.writes.iter().map(|write| body(write)["endpoints"].as_array().unwrap().len()).collect();
     assert_eq!(sizes, [100, 100, 50]);
     take_in(&mut world);
     assert!(world.plan(&key()).is_empty());
@@ -214,7 +215,8 @@ fn pods_with_other_numbers_of_a_named_port_stand_in_another_slice() {
     let mut other = pod("b", "10.1.0.2");
     other["spec"]["containers"][0]["ports"][0]["containerPort"] = 9090.into();
     world.put(other);
-    let ports: Vec<_> = world.plan(&key()).writes.iter().map(|write| body(write)["ports"][0]["port"].clone()).collect();
+    let ports: Vec<_> =
+        world.plan(&key()).writes.iter().map(|write| body(write)["ports"][0]["port"].clone()).collect();
     assert_eq!(ports, [json!(8080), json!(9090)]);
 }
 

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{condition, text};
-use crate::json::list;
+use crate::json::{list, time};
 
 /// Pods by the node they are assigned to.
 pub(crate) const BY_NODE: &str = "node";
@@ -60,6 +60,8 @@ pub(crate) struct Pod {
     pub(crate) tolerations: Box<[Toleration]>,
     /// Names of the claims that its volumes use, ephemeral ones included.
     pub(crate) claims: Box<[Str]>,
+    /// When it was assigned to the node, by the scheduler's clock.
+    pub(crate) assigned: Option<Timestamp>,
     /// When its assignment to the node was first seen.
     pub(crate) assigned_seen: Timestamp,
 }
@@ -83,8 +85,14 @@ impl Projection for Pod {
             hostname: text(&spec["hostname"]),
             subdomain: text(&spec["subdomain"]),
             ports: ports(spec),
-            tolerations: list(&spec["tolerations"]).iter().filter_map(|one| Toleration::deserialize(one).ok()).collect(),
+            tolerations: list(&spec["tolerations"])
+                .iter()
+                .filter_map(|one| Toleration::deserialize(one).ok())
+                .collect(),
             claims: claims(object, spec),
+            assigned: condition(&status["conditions"], "PodScheduled")
+                .filter(|scheduled| scheduled["status"] == "True")
+                .and_then(|scheduled| time(&scheduled["lastTransitionTime"])),
             assigned_seen: Timestamp::default(),
         }
     }
@@ -102,20 +110,24 @@ impl Projection for Pod {
     }
 
     fn remember(&mut self, before: Option<&Self>, now: Timestamp) {
-        self.assigned_seen = before.filter(|before| before.node == self.node).map_or(now, |before| before.assigned_seen);
+        self.assigned_seen =
+            before.filter(|before| before.node == self.node).map_or(now, |before| before.assigned_seen);
     }
 }
 
 fn ips(status: &Value) -> Box<[Str]> {
-    let ips: Box<[Str]> = list(&status["podIPs"]).iter().map(|ip| text(&ip["ip"])).filter(|ip| !ip.is_empty()).collect();
+    let ips: Box<[Str]> =
+        list(&status["podIPs"]).iter().map(|ip| text(&ip["ip"])).filter(|ip| !ip.is_empty()).collect();
     let first = text(&status["podIP"]);
     if ips.is_empty() && !first.is_empty() { Box::new([first]) } else { ips }
 }
 
 /// Of containers, and of init containers that stay (sidecars).
 fn ports(spec: &Value) -> Box<[NamedPort]> {
-    let sidecars = list(&spec["initContainers"]).iter().filter(|container| container["restartPolicy"] == "Always");
-    let ports = list(&spec["containers"]).iter().chain(sidecars).flat_map(|container| list(&container["ports"]));
+    let sidecars =
+        list(&spec["initContainers"]).iter().filter(|container| container["restartPolicy"] == "Always");
+    let ports =
+        list(&spec["containers"]).iter().chain(sidecars).flat_map(|container| list(&container["ports"]));
     let named = ports.filter(|port| port["name"].as_str().is_some_and(|name| !name.is_empty()));
     let protocol = |port: &Value| port["protocol"].as_str().unwrap_or("TCP").into();
     named

@@ -52,7 +52,12 @@ impl GarbageCollector {
 
     /// Dependents are those whose reference means this very object: uid, name, kind and namespace. Ends as soon as enough
     /// is known.
-    pub(super) fn dependents(&self, object: &Object, view: &dyn View, enough: fn(&Dependents) -> bool) -> Dependents {
+    pub(super) fn dependents(
+        &self,
+        object: &Object,
+        view: &dyn View,
+        enough: fn(&Dependents) -> bool,
+    ) -> Dependents {
         let mut found = Dependents::default();
         for row in view.of::<Meta>().owned_by(object.uid()) {
             let header = row.object.header();

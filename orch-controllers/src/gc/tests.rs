@@ -249,7 +249,10 @@ mod per_kind {
 
     fn plan(cache: &Cache, key: &Key) -> Plan {
         let collector = collector();
-        collector.observe(key, crate::by_hand::START, cache).map(|seen| collector.plan(&seen)).unwrap_or_default()
+        collector
+            .observe(key, crate::by_hand::START, cache)
+            .map(|seen| collector.plan(&seen))
+            .unwrap_or_default()
     }
 
     #[test]

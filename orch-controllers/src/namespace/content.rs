@@ -56,13 +56,22 @@ impl Content {
     pub(super) fn conditions(&self) -> Vec<Told> {
         let remaining = self.remaining.iter();
         let mut kinds: Vec<String> = remaining
-            .map(|(kind, count)| format!("{}.{} has {count} resource instances", kind.resource(), kind.group()))
+            .map(|(kind, count)| {
+                format!("{}.{} has {count} resource instances", kind.resource(), kind.group())
+            })
             .collect();
         kinds.sort_unstable();
-        let finalizers: Vec<String> =
-            self.finalizers.iter().map(|(name, count)| format!("{name} in {count} resource instances")).collect();
+        let finalizers: Vec<String> = self
+            .finalizers
+            .iter()
+            .map(|(name, count)| format!("{name} in {count} resource instances"))
+            .collect();
         vec![
-            Told::good("NamespaceDeletionDiscoveryFailure", "ResourcesDiscovered", "All resources successfully discovered"),
+            Told::good(
+                "NamespaceDeletionDiscoveryFailure",
+                "ResourcesDiscovered",
+                "All resources successfully discovered",
+            ),
             Told::good(
                 "NamespaceDeletionGroupVersionParsingFailure",
                 "ParsedGroupVersions",

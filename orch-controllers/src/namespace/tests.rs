@@ -62,7 +62,8 @@ fn pods_go_first_and_with_their_own_grace() {
     let plan = world.plan(&key());
     assert_eq!(lines(&plan), ["merge namespaces/shop status"], "it waits for the pod and says so");
     let conditions = body(&plan.writes[0])["status"]["conditions"].clone();
-    let of = |kind: &str| conditions.as_array().unwrap().iter().find(|one| one["type"] == kind).unwrap().clone();
+    let of =
+        |kind: &str| conditions.as_array().unwrap().iter().find(|one| one["type"] == kind).unwrap().clone();
     assert_eq!(
         of("NamespaceContentRemaining")["message"],
         "Some resources are remaining: pods. has 1 resource instances"
@@ -115,7 +116,10 @@ fn a_view_that_is_behind_lets_nothing_go() {
     let info = Registry::built_in().get(kind::NAMESPACES).unwrap();
     let object = Object::encode(&info, &namespace()).unwrap().at(Revision(9));
     let mut cache = Cache::new(&NamespaceController.needs());
-    cache.apply(Some(kind::NAMESPACES), &Event::Changed(Arc::new(Change::new(Revision(9), Some(Live::from(object)), None))));
+    cache.apply(
+        Some(kind::NAMESPACES),
+        &Event::Changed(Arc::new(Change::new(Revision(9), Some(Live::from(object)), None))),
+    );
     cache.apply(Some(kind::NAMESPACES), &Event::Progress(Revision(9)));
     cache.apply(Some(kind::PODS), &Event::Progress(Revision(8)));
     let plan = |cache: &Cache| {
