@@ -131,7 +131,8 @@ mod tests {
         check(json!({"a": [1, 2]}), json!({"a": [2, 1]}), false);
         check(json!({"a": ["b", "c"]}), json!({"a": ["bc"]}), false);
         check(json!({"a": {"b": {}}}), json!({"a": {}}), false);
-        check(json!({"metadata": {"annotations": {}}}), json!({}), true);
+        let labelled = json!({"metadata": {"labels": {"a": "b"}}});
+        check(json!({"metadata": {"annotations": {}, "labels": {"a": "b"}}}), labelled, true);
         check(json!({"a": "1"}), json!({"a": 1}), false);
     }
 

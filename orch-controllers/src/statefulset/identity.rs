@@ -26,7 +26,7 @@ pub(super) fn claim_name(template: &str, set: &str, ordinal: i32) -> String {
 pub(super) fn ordinal(set: &str, pod: &str) -> Option<i32> {
     let digits = pod.strip_prefix(set)?.strip_prefix('-')?;
     let ordinal: i32 = digits.parse().ok()?;
-    (pod_name(set, ordinal) == pod).then_some(ordinal)
+    (ordinal >= 0 && pod_name(set, ordinal) == pod).then_some(ordinal)
 }
 
 /// The pod of an ordinal, of that revision of the template.
