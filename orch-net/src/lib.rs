@@ -17,7 +17,7 @@ mod proxy;
 
 pub use dns::DnsServer;
 pub use error::Error;
-pub use loopback::{LoopbackNetwork, LoopbackOptions, SystemPorts};
+pub use loopback::{LoopbackNetwork, LoopbackOptions, OtherNames, SystemPorts};
 pub use mem::{MemNetwork, MemOptions};
 pub use names::{Names, Records, Target};
 pub use proxy::Proxy;

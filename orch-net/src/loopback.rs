@@ -55,6 +55,7 @@ struct Inner {
     lease: Lease,
     names: Names,
     system_ports: SystemPorts,
+    other_names: OtherNames,
     state: Mutex<State>,
 }
 
@@ -74,6 +75,18 @@ pub struct LoopbackOptions {
     pub names: Names,
     /// What becomes of ports below 1024.
     pub system_ports: SystemPorts,
+    /// Who knows names that are not the cluster's.
+    pub other_names: OtherNames,
+}
+
+/// Who knows names that are not the cluster's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OtherNames {
+    /// Nobody: they do not exist, and no question leaves the machine.
+    #[default]
+    Unknown,
+    /// The machine's resolver, as CoreDNS forwards to the node's. Names without a dot are not asked for.
+    Machine,
 }
 
 /// What becomes of ports below 1024.
@@ -100,6 +113,13 @@ impl LoopbackOptions {
         self.system_ports = system_ports;
         self
     }
+
+    /// With names that are not the cluster's known to the machine, or to nobody.
+    #[must_use]
+    pub fn other_names(mut self, other_names: OtherNames) -> Self {
+        self.other_names = other_names;
+        self
+    }
 }
 
 impl LoopbackNetwork {
@@ -119,8 +139,8 @@ impl LoopbackNetwork {
             by_node: BTreeMap::new(),
             listeners: BTreeMap::new(),
         };
-        let LoopbackOptions { names, system_ports } = options;
-        Ok(Self(Arc::new(Inner { lease, names, system_ports, state: Mutex::new(state) })))
+        let LoopbackOptions { names, system_ports, other_names } = options;
+        Ok(Self(Arc::new(Inner { lease, names, system_ports, other_names, state: Mutex::new(state) })))
     }
 
     /// The names it resolves.
@@ -254,12 +274,77 @@ impl Network for LoopbackNetwork {
     }
 
     async fn resolve(&self, name: &str) -> io::Result<Vec<IpAddr>> {
-        self.0.names.resolve(name)
+        match self.0.names.follow_aliases(name) {
+            Ok(addresses) => Ok(addresses),
+            Err(other) if self.0.other_names == OtherNames::Machine && is_for_machine(&other) => {
+                // The dot keeps the machine from trying its own search list.
+                let full = format!("{}.", other.trim_end_matches('.'));
+                Ok(tokio::net::lookup_host((full, 0))
+                    .await?
+                    .map(|found| found.ip())
+                    .filter(IpAddr::is_ipv4)
+                    .collect())
+            }
+            Err(_) => Err(io::Error::new(io::ErrorKind::NotFound, format!("no such host: {name}"))),
+        }
     }
+}
+
+fn is_for_machine(name: &str) -> bool {
+    !Names::is_ours(name) && name.trim_end_matches('.').contains('.')
 }
 
 impl fmt::Debug for LoopbackNetwork {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "LoopbackNetwork({}, {} pods)", self.0.lease.block(), self.0.state().by_uid.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use orch_core::{Key, kind};
+
+    use super::*;
+
+    fn lease(env: &Env) -> LoopbackNetwork {
+        LoopbackNetwork::lease(env, LoopbackOptions::default()).unwrap()
+    }
+
+    #[test]
+    fn clusters_side_by_side_share_no_address() {
+        let env = Env::seeded(3);
+        let networks: Vec<_> = (0..20).map(|_| lease(&env)).collect();
+        let ranges: Vec<_> =
+            networks.iter().flat_map(|network| [network.ranges().pods, network.ranges().services]).collect();
+        for (at, range) in ranges.iter().enumerate() {
+            assert!(ranges.iter().skip(at + 1).all(|other| !range.contains(other) && !other.contains(range)));
+        }
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_network_closes_its_listeners() {
+        let network = lease(&Env::seeded(4));
+        let join = Join::new(Key::new(kind::PODS, "shop", "web"), "u1".into(), "n1".into());
+        let at = SocketAddr::new(network.attach(&join).await.unwrap().address(), 8080);
+        let mut listener = network.listen(at).await.unwrap();
+        let real = network.published(at).unwrap();
+        drop(network);
+        assert!(listener.accept().await.is_err());
+        let refused = tokio::net::TcpStream::connect(real).await.unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+    }
+
+    #[test]
+    fn the_machine_is_not_asked_for_the_clusters_names() {
+        for (name, expected) in [
+            ("db.example.com", true),
+            ("db.example.com.", true),
+            ("db", false),
+            ("db.", false),
+            ("db.shop.svc.cluster.local", false),
+            ("1.0.0.10.in-addr.arpa", false),
+        ] {
+            assert_eq!(is_for_machine(name), expected, "{name}");
+        }
     }
 }

@@ -173,6 +173,12 @@ impl Names {
     /// # Errors
     /// `NotFound` when the name, or one that it is an alias of, does not exist here.
     pub fn resolve(&self, name: &str) -> io::Result<Vec<IpAddr>> {
+        self.follow_aliases(name)
+            .map_err(|_| io::Error::new(io::ErrorKind::NotFound, format!("no such host: {name}")))
+    }
+
+    /// The addresses of a name, or the name at which the cluster's knowledge ends.
+    pub(crate) fn follow_aliases(&self, name: &str) -> Result<Vec<IpAddr>, String> {
         let mut wanted = name.to_owned();
         for _ in 0..MAX_ALIASES {
             let Some(records) = self.get(&wanted) else { break };
@@ -184,7 +190,7 @@ impl Names {
             }
             alias.as_ref().clone_into(&mut wanted);
         }
-        Err(io::Error::new(io::ErrorKind::NotFound, format!("no such host: {name}")))
+        Err(wanted)
     }
 
     pub(crate) fn rotated<T>(&self, mut answers: Vec<T>) -> Vec<T> {
