@@ -174,17 +174,11 @@ fn unavailable(why: &str) -> Error {
     Error::Unavailable { part: "store".into(), why: why.into() }
 }
 
-/// The current revision of a store.
-async fn current<S: Read + ?Sized>(store: &S) -> Result<Revision> {
-    let nothing = Select::default().field("metadata.name", "").namespace("");
-    Ok(store.list(&nothing, None, 1).await?.revision)
-}
-
 impl<S: Read + ?Sized> Faulty<S> {
     /// Compacts all history when the dice say so.
     async fn compact(&self) -> Result<()> {
         if self.faults.strikes_compaction() {
-            let current = current(&*self.inner).await?;
+            let current = crate::revision::current(&*self.inner).await?;
             let mut state = self.faults.state();
             state.compacted = state.compacted.max(current);
         }

@@ -21,7 +21,8 @@ use orch_core::{
     Error, Key, Live, Object, Page, Put, Read, Registry, Result, Revision, Select, Store, Str, Watch,
 };
 
-pub(crate) use self::page::Token;
+pub(crate) use self::page::Place;
+use self::page::Token;
 use self::routes::{Route, Target};
 use self::state::{After, End, Limit, State};
 use self::watcher::Watcher;
@@ -81,6 +82,7 @@ struct Shared {
 pub struct MemStoreBuilder {
     registry: Arc<Registry>,
     bounds: Bounds,
+    origin: Revision,
 }
 
 impl MemStoreBuilder {
@@ -102,11 +104,18 @@ impl MemStoreBuilder {
         self
     }
 
+    /// The revision at which the store begins, zero by default: what is older counts as compacted.
+    pub fn origin(mut self, revision: Revision) -> Self {
+        self.origin = revision;
+        self
+    }
+
     /// The store, empty.
     #[must_use]
     pub fn build(self) -> MemStore {
-        let state = RwLock::new(State::new(self.bounds));
-        MemStore { shared: Arc::new(Shared { state, current: AtomicU64::new(0) }), registry: self.registry }
+        let state = RwLock::new(State::new(self.bounds, self.origin));
+        let current = AtomicU64::new(self.origin.0);
+        MemStore { shared: Arc::new(Shared { state, current }), registry: self.registry }
     }
 }
 
@@ -121,7 +130,7 @@ impl MemStore {
     /// A store with other bounds.
     pub fn builder(registry: Arc<Registry>) -> MemStoreBuilder {
         let bounds = Bounds { entries: HISTORY_ENTRIES, bytes: HISTORY_BYTES, object_bytes: OBJECT_BYTES };
-        MemStoreBuilder { registry, bounds }
+        MemStoreBuilder { registry, bounds, origin: Revision::ZERO }
     }
 
     /// Forgets the history up to and including that revision: lists of older revisions and watches from before it are
@@ -135,6 +144,24 @@ impl MemStore {
     #[must_use]
     pub fn revision(&self) -> Revision {
         Revision(self.shared.current.load(Ordering::Acquire))
+    }
+
+    /// Puts an object at its own revision, which is not newer than where the store began, as if it had always been there.
+    pub(crate) fn seed(&self, object: Object) {
+        self.shared.write().seed(object);
+    }
+
+    /// The first `limit` objects behind `after` as of a revision, and whether there are more.
+    pub(crate) fn part(
+        &self,
+        what: &Select,
+        revision: Revision,
+        after: Option<Key>,
+        limit: usize,
+    ) -> Result<(Vec<Object>, bool)> {
+        let from = From { revision: Some(revision), after, remaining: None, visits: STRETCH };
+        let Collected { objects, more, .. } = self.collect(what, from, limit)?;
+        Ok((objects, more))
     }
 
     /// Objects as of `at`, or as of now, behind `after`. A long list takes the lock several times.
@@ -231,9 +258,7 @@ impl Read for MemStore {
         let found = match page {
             None => self.collect_now(what, items)?,
             Some(token) => {
-                let kind =
-                    |group: &str, resource: &str| Some(self.registry.by_resource(group, resource)?.kind);
-                let token = Token::read(&token, what, kind)?;
+                let token = Token::read(&token, what, &self.registry)?;
                 if token.revision > self.revision() {
                     return Err(Error::BadPage);
                 }

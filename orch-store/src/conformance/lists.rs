@@ -6,6 +6,9 @@ use orch_core::{Error, Object, Page, Revision, Select, Str, kind};
 
 use super::kit::{Harness, value};
 
+/// More pages than any list of the suite has.
+const PAGES: u32 = 100;
+
 /// Puts a few objects of several kinds and namespaces; gives the last revision.
 async fn fill(harness: &Harness) -> Revision {
     let mut last = Revision::ZERO;
@@ -112,12 +115,14 @@ async fn rest(
     limit: u32,
     of: Revision,
 ) -> Vec<Object> {
-    let mut items = Vec::new();
+    let (mut items, mut pages) = (Vec::new(), 0);
     while next.is_some() {
         let page = page(harness, what, next, limit).await;
         assert_eq!(page.revision, of, "every page is of the first one's revision");
         items.extend(page.items);
         next = page.next;
+        pages += 1;
+        assert!(pages < PAGES, "the list never ends");
     }
     items
 }
@@ -196,6 +201,7 @@ pub async fn remaining_is_the_truth(harness: &Harness) {
         loop {
             let page = page(harness, &what, next, 2).await;
             seen += page.items.len();
+            assert!(seen <= total, "the list has more than there is");
             if let Some(remaining) = page.remaining {
                 assert_eq!(remaining, (total - seen) as u64, "{what:?}");
             }

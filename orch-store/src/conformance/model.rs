@@ -20,6 +20,9 @@ pub type Case = Box<dyn for<'a> FnOnce(&'a Harness) -> BoxFuture<'a, ()>>;
 /// Random stories tried by default; `PROPTEST_CASES` says otherwise.
 const CASES: u32 = 96;
 
+/// More pages than any list of a story has.
+const PAGES: u32 = 100;
+
 /// Which object: kind, namespace, name, all few, so that stories meet.
 #[derive(Clone, Debug)]
 struct Which(u8, u8, u8);
@@ -142,7 +145,7 @@ pub fn agrees_with_the_model(run: impl Fn(Case)) {
     let config = Config { failure_persistence: None, ..Config::default() };
     let cases = if std::env::var_os("PROPTEST_CASES").is_some() { config.cases } else { CASES };
     let told = TestRunner::new(Config { cases, ..config }).run(&steps(), |steps| {
-        run(Box::new(|harness| Box::pin(async { Player::new(harness).play(steps).await })));
+        run(Box::new(|harness| Box::pin(async { Player::begin(harness).await.play(steps).await })));
         Ok(())
     });
     if let Err(failure) = told {
@@ -220,6 +223,7 @@ struct Listing {
     revision: Revision,
     seen: Vec<String>,
     next: Option<Str>,
+    pages: u32,
 }
 
 struct Player<'a> {
@@ -231,9 +235,10 @@ struct Player<'a> {
 }
 
 impl<'a> Player<'a> {
-    fn new(harness: &'a Harness) -> Self {
-        let model = Model { states: vec![(Revision::ZERO, None, BTreeMap::new())] };
-        Self { harness, model, listings: Vec::new(), watches: Vec::new(), compacted: Revision::ZERO }
+    async fn begin(harness: &'a Harness) -> Self {
+        let revision = harness.list(&Select::default()).await.1;
+        let model = Model { states: vec![(revision, None, BTreeMap::new())] };
+        Self { harness, model, listings: Vec::new(), watches: Vec::new(), compacted: revision }
     }
 
     async fn play(mut self, steps: Vec<Step>) {
@@ -263,9 +268,8 @@ impl<'a> Player<'a> {
 
     /// One of the revisions that can still be read.
     fn revision(&self, index: Index) -> Revision {
-        let (first, last) = (self.compacted.0, self.model.now().0.0);
-        let span = usize::try_from(last - first + 1).unwrap_or(usize::MAX);
-        Revision(first + index.index(span) as u64)
+        let revisions = self.model.states.iter().map(|(revision, _, _)| *revision);
+        *index.get(&revisions.filter(|revision| *revision >= self.compacted).collect::<Vec<_>>())
     }
 
     async fn write(&mut self, writes: Vec<(Which, u8, u8, Aim)>) {
@@ -303,7 +307,7 @@ impl<'a> Player<'a> {
         assert_eq!(shown, self.model.list(&what, self.model.now().0), "{what:?}");
         let page = self.harness.store.list(&what, None, limit).await.expect("a first page");
         let seen = page.items.iter().map(|object| format!("{object:?}")).collect();
-        let listing = Listing { what, limit, revision: page.revision, seen, next: page.next };
+        let listing = Listing { what, limit, revision: page.revision, seen, next: page.next, pages: 1 };
         self.finish(&listing);
         self.listings.push(listing);
     }
@@ -317,6 +321,8 @@ impl<'a> Player<'a> {
                 assert!(page.items.len() <= listing.limit as usize);
                 listing.seen.extend(page.items.iter().map(|object| format!("{object:?}")));
                 listing.next = page.next;
+                listing.pages += 1;
+                assert!(listing.pages < PAGES, "the list never ends");
                 self.finish(&self.listings[at]);
             }
             Err(Error::Compacted { .. }) if listing.revision < compacted => {}

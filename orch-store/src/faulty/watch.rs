@@ -8,7 +8,8 @@ use futures::StreamExt;
 use futures::stream::unfold;
 use orch_core::{Event, Read, Result, Revision, Watch};
 
-use super::{Shared, current, unavailable};
+use super::{Shared, unavailable};
+use crate::revision::current;
 
 struct Faulty<S: ?Sized> {
     inner: Watch,

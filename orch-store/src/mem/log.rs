@@ -36,10 +36,10 @@ pub(super) struct Entry {
 }
 
 impl Log {
-    pub(super) fn new(bounds: Bounds) -> Self {
+    pub(super) fn new(bounds: Bounds, origin: Revision) -> Self {
         Self {
             entries: VecDeque::new(),
-            floor: Revision::ZERO,
+            floor: origin,
             bytes: 0,
             fresh: VecDeque::new(),
             fresh_bytes: 0,

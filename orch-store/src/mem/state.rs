@@ -59,8 +59,17 @@ pub(super) struct Limit {
 }
 
 impl State {
-    pub(super) fn new(bounds: Bounds) -> Self {
-        Self { tables: BTreeMap::new(), log: Log::new(bounds), routes: Routes::default(), bounds }
+    pub(super) fn new(bounds: Bounds, origin: Revision) -> Self {
+        Self { tables: BTreeMap::new(), log: Log::new(bounds, origin), routes: Routes::default(), bounds }
+    }
+
+    /// Puts an object that is older than history, unless one of its name is there.
+    pub(super) fn seed(&mut self, object: Object) {
+        debug_assert!(object.revision() <= self.log.floor(), "history does not know it");
+        let table = self.tables.entry(object.key().kind).or_default();
+        if let Err(error) = table.create(&object) {
+            debug_assert!(false, "{error}");
+        }
     }
 
     pub(super) fn get(&self, key: &Key) -> Option<&Object> {
