@@ -58,9 +58,12 @@ impl Explanation {
     }
 }
 
-/// As Kubernetes' `FitError` (`pkg/scheduler/framework/types.go`).
+/// As Kubernetes' `FitError` (`pkg/scheduler/framework/types.go`); without nodes the overall reason alone.
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let (0, Some(overall)) = (self.nodes, &self.overall) {
+            return f.write_str(overall);
+        }
         write!(f, "{}/{} nodes are available", self.fitting, self.nodes)?;
         if let Some(overall) = &self.overall {
             write!(f, ": {overall}.")?;
