@@ -83,13 +83,16 @@ impl Feed {
                 return self.note(event);
             }
             if let Err(error) = self.step().await {
-                if matches!(error, Error::Compacted { .. } | Error::Ahead { .. }) {
+                let relist = matches!(error, Error::Compacted { .. } | Error::Ahead { .. });
+                if relist {
                     self.state = State::Relist;
-                } else {
+                }
+                // Lists again at once, but not over and over.
+                if !relist || self.retry > MIN_RETRY {
                     tracing::debug!(%error, part = self.env.path(), "watch ended; trying again");
                     self.env.sleep(self.retry).await;
-                    self.retry = (self.retry * 2).min(MAX_RETRY);
                 }
+                self.retry = (self.retry * 2).min(MAX_RETRY);
             }
         }
     }
@@ -117,18 +120,21 @@ impl Feed {
                 let event = tokio::select! {
                     biased;
                     event = watch.next() => event,
-                    () = self.poke.notified() => None,
+                    () = self.poke.notified() => {
+                        self.state = self.reopen();
+                        return Ok(());
+                    }
                 };
-                match event {
-                    Some(Ok(event)) => {
+                let ended = || Error::Unavailable { part: "watch".into(), why: "it ended".into() };
+                match event.unwrap_or_else(|| Err(ended())) {
+                    Ok(event) => {
                         self.retry = MIN_RETRY;
                         self.pending.push_back(event);
                     }
-                    Some(Err(error)) => {
+                    Err(error) => {
                         self.state = self.reopen();
                         return Err(error);
                     }
-                    None => self.state = self.reopen(),
                 }
             }
         }
@@ -143,6 +149,8 @@ impl Feed {
 
     /// Yields what a list shows to be different from what was yielded so far, and then progress.
     fn compare(&mut self, items: Vec<Object>, revision: Revision) {
+        // A source that was restored from an old copy: to insist on what it has lost would be to wait for ever.
+        self.seen = self.seen.min(revision);
         let listed: BTreeMap<Key, Object> =
             items.into_iter().map(|object| (object.key().clone(), object)).collect();
         let mut changes: Vec<Change> = Vec::new();

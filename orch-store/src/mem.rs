@@ -147,7 +147,7 @@ impl MemStore {
     }
 
     /// Puts an object at its own revision, which is not newer than where the store began, as if it had always been there.
-    pub(crate) fn seed(&self, object: Object) {
+    pub(crate) fn seed(&self, object: &Object) {
         self.shared.write().seed(object);
     }
 

@@ -97,7 +97,7 @@ impl Layer {
         let below = match self.base.get(key, Revision::ZERO).await {
             Ok(live) => {
                 let revision = live.revision();
-                self.top.seed(live.into_object());
+                self.top.seed(live.object());
                 below.max(revision)
             }
             Err(Error::NotFound { .. }) => below,

@@ -64,10 +64,10 @@ impl State {
     }
 
     /// Puts an object that is older than history, unless one of its name is there.
-    pub(super) fn seed(&mut self, object: Object) {
+    pub(super) fn seed(&mut self, object: &Object) {
         debug_assert!(object.revision() <= self.log.floor(), "history does not know it");
         let table = self.tables.entry(object.key().kind).or_default();
-        if let Err(error) = table.create(&object) {
+        if let Err(error) = table.create(object) {
             debug_assert!(false, "{error}");
         }
     }
