@@ -92,8 +92,49 @@ impl<C: Controller> ByHand<C> {
         observed.map(|observed| self.controller.plan(&observed)).unwrap_or_default()
     }
 
+    /// Plans and does what a plan says, simply; answers its lines.
+    pub(crate) fn take_in(&mut self, key: &Key) -> Vec<String> {
+        let plan = self.plan(key);
+        for write in &plan.writes {
+            match &write.verb {
+                Verb::Create(tree) => _ = self.put((**tree).clone()),
+                Verb::Patch(Patch::Merge(patch)) => {
+                    let mut tree = self.objects[&write.key].body_tree();
+                    merge(&mut tree, patch);
+                    self.put(tree);
+                }
+                Verb::Delete(_) if self.objects[&write.key].header().finalizers.is_empty() => {
+                    self.remove(&write.key);
+                }
+                Verb::Delete(_) => {
+                    let mut tree = self.objects[&write.key].body_tree();
+                    tree["metadata"]["deletionTimestamp"] = orch_core::rfc3339(self.now).into();
+                    self.put(tree);
+                }
+                verb => panic!("{verb:?} is not simple"),
+            }
+        }
+        lines(&plan)
+    }
+
     pub(crate) fn object(&self, key: &Key) -> &Object {
         &self.objects[key]
+    }
+}
+
+/// RFC 7386.
+fn merge(target: &mut Value, patch: &Value) {
+    let Value::Object(patch) = patch else { return *target = patch.clone() };
+    if !target.is_object() {
+        *target = Value::Object(serde_json::Map::new());
+    }
+    let target = target.as_object_mut().unwrap();
+    for (field, value) in patch {
+        if value.is_null() {
+            target.remove(field);
+        } else {
+            merge(target.entry(field.clone()).or_insert(Value::Null), value);
+        }
     }
 }
 

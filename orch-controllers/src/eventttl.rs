@@ -13,12 +13,15 @@ use orch_core::{Change, Key, Kind, Live, Object, Write, kind};
 
 use crate::json::time;
 
+/// How long Events are kept, as in Kubernetes.
+pub const TTL: Duration = Duration::from_hours(1);
+
 /// Deletes Events that are old.
 ///
 /// ```
 /// use std::time::Duration;
 /// use orch_controllers::eventttl::EventTtlController;
-/// assert_eq!(EventTtlController::default(), EventTtlController::new(Duration::from_secs(3600)));
+/// assert_eq!(EventTtlController::default(), EventTtlController::new(Duration::from_hours(1)));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EventTtlController {
@@ -34,9 +37,9 @@ impl EventTtlController {
 }
 
 impl Default for EventTtlController {
-    /// One hour, as in Kubernetes.
+    /// With [`TTL`].
     fn default() -> Self {
-        Self::new(Duration::from_hours(1))
+        Self::new(TTL)
     }
 }
 

@@ -26,12 +26,40 @@ mod scaled;
 pub mod statefulset;
 mod status;
 mod template;
+pub mod volume;
+
+use std::time::Duration;
 
 use orch_core::engine::Engine;
 
-/// Adds every controller of this crate to an engine.
+/// How the controllers work: their timings.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// When a node is given up and how fast its pods are evicted.
+    pub node_lifecycle: nodelifecycle::NodeLifecycleConfig,
+    /// When pods without a node are removed.
+    pub pod_gc: podgc::PodGcConfig,
+    /// How long Events are kept.
+    pub event_ttl: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let (node_lifecycle, pod_gc) = Default::default();
+        Self { node_lifecycle, pod_gc, event_ttl: eventttl::TTL }
+    }
+}
+
+/// Adds every controller of this crate to an engine, with Kubernetes' timings.
 #[must_use]
 pub fn with_all(engine: Engine) -> Engine {
+    with_config(engine, &Config::default())
+}
+
+/// Adds every controller of this crate to an engine.
+#[must_use]
+pub fn with_config(engine: Engine, config: &Config) -> Engine {
     let collector = gc::GarbageCollector::of(std::sync::Arc::clone(engine.api()));
     engine
         .with(replicaset::ReplicaSetController::default())
@@ -40,8 +68,12 @@ pub fn with_all(engine: Engine) -> Engine {
         .with(endpointslice::EndpointSliceController::default())
         .with(namespace::NamespaceController::default())
         .with(collector)
-        .with(podgc::PodGcController::default())
-        .with(nodelifecycle::NodeLifecycleController::default())
+        .with(podgc::PodGcController::new(config.pod_gc.clone()))
+        .with(nodelifecycle::NodeLifecycleController::new(config.node_lifecycle.clone()))
         .with(nodelifecycle::TaintEvictionController::default())
-        .with(eventttl::EventTtlController::default())
+        .with(eventttl::EventTtlController::new(config.event_ttl))
+        .with(volume::VolumeBinderController::default())
+        .with(volume::NodeDirectoryProvisioner::default())
+        .with(volume::ClaimProtectionController::default())
+        .with(volume::VolumeProtectionController::default())
 }
