@@ -1,5 +1,9 @@
 //! The verbs, one rule a test, in virtual time on the store in memory.
 
+mod admission;
+mod any;
+mod faults;
+
 use std::sync::Arc;
 
 use orch_core::{

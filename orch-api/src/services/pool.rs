@@ -75,6 +75,12 @@ impl Pools {
         }
     }
 
+    /// How many addresses and ports are taken.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> (usize, usize) {
+        (self.ips.len(), self.ports.len())
+    }
+
     pub(super) fn hold_ip(&mut self, ip: IpAddr) {
         self.ips.insert(ip);
     }

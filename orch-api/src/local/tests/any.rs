@@ -1,0 +1,125 @@
+//! Any tree on any verb of any kind: answers, never panics, and leaves a store whose objects can be read.
+
+use std::sync::Arc;
+
+use orch_core::{
+    Api, DeleteOptions, Key, Kind, KindInfo, Patch, Read, Registry, Scope, Select, Subresource, Verb, Write,
+};
+use orch_store::MemStore;
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
+
+use crate::LocalApi;
+
+/// Fields that the pipeline and its rows look at.
+#[rustfmt::skip]
+const FIELDS: &[&str] = &[
+    "metadata", "spec", "status", "name", "namespace", "generateName", "labels", "annotations", "finalizers",
+    "ownerReferences", "deletionTimestamp", "deletionGracePeriodSeconds", "resourceVersion", "uid", "generation",
+    "creationTimestamp", "managedFields", "template", "containers", "selector", "ports", "port", "nodePort",
+    "clusterIP", "clusterIPs", "type", "replicas", "target", "deleteOptions", "preconditions", "priorityClassName",
+    "tolerations", "taints", "resources", "requests", "cpu", "conditions", "phase", "podIP", "data", "stringData",
+    "value", "globalDefault", "apiVersion", "kind", "healthCheckNodePort", "externalTrafficPolicy", "loadBalancer",
+    "volumes", "accessModes", "endpoints", "leaseDurationSeconds",
+];
+
+/// Texts that mean something to them.
+#[rustfmt::skip]
+const TEXTS: &[&str] = &[
+    "", "a", "default", "v1", "Pod", "None", "10.0.0.3", "ExternalName", "LoadBalancer", "NodePort", "Local", "1",
+    "e.com/f", "2026-01-01T00:00:00Z", "100m", "kubernetes", "\u{0}é",
+];
+
+/// Trees of these, with values of any type.
+fn trees() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        prop::sample::select(TEXTS).prop_map(Value::from),
+    ];
+    leaf.prop_recursive(6, 40, 4, |inner| {
+        let fields = prop::collection::btree_map(prop::sample::select(FIELDS), inner.clone(), 0..6);
+        prop_oneof![
+            1 => prop::collection::vec(inner, 0..3).prop_map(Value::from),
+            4 => fields.prop_map(|map| {
+                map.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<Map<_, _>>().into()
+            }),
+        ]
+    })
+}
+
+fn verbs() -> impl Strategy<Value = Verb> {
+    prop_oneof![
+        3 => trees().prop_map(|tree| Verb::Create(tree.into())),
+        3 => trees().prop_map(|tree| Verb::Update(tree.into())),
+        3 => trees().prop_map(|tree| Verb::Patch(Patch::Merge(tree.into()))),
+        1 => prop::option::of(any::<i64>()).prop_map(|secs| {
+            let mut options = DeleteOptions::default();
+            options.grace_secs = secs;
+            Verb::Delete(options)
+        }),
+    ]
+}
+
+/// A tree that is close to an object of the kind: what makes it a real one is there.
+fn close(kind: Kind, tree: &Value) -> Value {
+    let mut real = match kind.resource() {
+        "pods" => json!({"spec": {"containers": [{"name": "c", "image": "x"}]}}),
+        "services" => json!({"spec": {"ports": [{"port": 80}]}}),
+        "storageclasses" => json!({"provisioner": "p"}),
+        _ => json!({}),
+    };
+    let head = json!({"metadata": {"name": "a"}});
+    crate::merge_patch(&mut real, tree);
+    if real.is_object() {
+        crate::merge_patch(&mut real, &head);
+    }
+    real
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn any_write_is_answered(
+        writes in prop::collection::vec((0..20usize, 0..6usize, verbs(), any::<bool>(), any::<bool>()), 1..12)
+    ) {
+        orch_core::sim::run(1, |env| async move {
+            let registry = Arc::new(Registry::built_in());
+            let widgets = KindInfo::new(Kind::named("shop.example", "widgets"), "v1", "Widget", Scope::Namespaced);
+            registry.register(widgets).unwrap();
+            let store = Arc::new(MemStore::new(Arc::clone(&registry)));
+            let api = LocalApi::builder(store, env, Arc::clone(&registry))
+                .service_range("10.0.0.0/29".parse().unwrap())
+                .build();
+            api.bootstrap().await.unwrap();
+            let kinds = registry.kinds();
+            let subresources = [
+                Subresource::None, Subresource::None, Subresource::Status, Subresource::Scale, Subresource::Binding,
+                Subresource::Finalize,
+            ];
+            let writes: Vec<Write> = writes.into_iter().map(|(kind, subresource, verb, likely, strict)| {
+                let info = &kinds[kind % kinds.len()];
+                let namespace = if info.is_namespaced() { "default" } else { "" };
+                let verb = match verb {
+                    Verb::Create(tree) if likely => Verb::Create(close(info.kind, &tree).into()),
+                    Verb::Update(tree) if likely => Verb::Update(close(info.kind, &tree).into()),
+                    verb => verb,
+                };
+                let write = Write::new(Key::new(info.kind, namespace, "a"), verb).to(subresources[subresource]);
+                if strict { write.strict() } else { write }
+            }).collect();
+            let count = writes.len();
+            let answers = api.write(writes).await;
+            assert_eq!(answers.len(), count);
+            let page = api.list(&Select::default(), None, 0).await.unwrap();
+            for object in page.items {
+                assert!(!object.uid().is_empty());
+                assert_eq!(object.body_tree()["metadata"]["name"], *object.key().name);
+                assert!(object.header().created.is_some());
+            }
+        });
+    }
+}
