@@ -1,5 +1,4 @@
 //! The proxy at work, in virtual time over the network in memory.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod common;
 
