@@ -8,6 +8,7 @@
 mod log;
 mod page;
 mod routes;
+mod shelf;
 mod state;
 mod table;
 mod watcher;

@@ -4,22 +4,22 @@
 //! them. Invariant: iteration is in order of keys.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::ops::{Bound, ControlFlow};
 
 use orch_core::{ConflictCause, Error, Expect, Key, Object, Result, Revision, Str};
 
 use super::log::Log;
+use super::shelf::Shelf;
 
 #[derive(Default)]
 pub(super) struct Table {
-    shelves: BTreeMap<Str, Shelf>,
+    spaces: BTreeMap<Str, Space>,
 }
 
 /// One namespace.
 #[derive(Default)]
-struct Shelf {
-    objects: BTreeMap<Str, Object>,
+struct Space {
+    objects: Shelf,
     /// Names that are free, with the revision of their deletion.
     graves: BTreeMap<Str, Revision>,
 }
@@ -35,36 +35,36 @@ pub(super) struct Scope<'a> {
 
 impl Table {
     pub(super) fn get(&self, namespace: &str, name: &str) -> Option<&Object> {
-        self.shelves.get(namespace)?.objects.get(name)
+        self.spaces.get(namespace)?.objects.get(name)
     }
 
     /// Objects there are now.
     pub(super) fn len(&self, namespace: Option<&str>) -> usize {
         match namespace {
-            Some(namespace) => self.shelves.get(namespace).map_or(0, |shelf| shelf.objects.len()),
-            None => self.shelves.values().map(|shelf| shelf.objects.len()).sum(),
+            Some(namespace) => self.spaces.get(namespace).map_or(0, |space| space.objects.len()),
+            None => self.spaces.values().map(|space| space.objects.len()).sum(),
         }
     }
 
     /// Adds an object; says when one of that name was deleted.
     pub(super) fn create(&mut self, object: &Object) -> Result<Revision> {
         let key = object.key();
-        let shelf = match self.shelves.get_mut(&*key.namespace) {
-            Some(shelf) => shelf,
-            None => self.shelves.entry(key.namespace.clone()).or_default(),
+        let space = match self.spaces.get_mut(&*key.namespace) {
+            Some(space) => space,
+            None => self.spaces.entry(key.namespace.clone()).or_default(),
         };
-        match shelf.objects.entry(key.name.clone()) {
-            Entry::Occupied(_) => return Err(Error::AlreadyExists { key: key.clone() }),
-            Entry::Vacant(vacant) => vacant.insert(object.clone()),
-        };
-        Ok(if shelf.graves.is_empty() { None } else { shelf.graves.remove(&*key.name) }.unwrap_or_default())
+        if space.objects.get(&key.name).is_some() {
+            return Err(Error::AlreadyExists { key: key.clone() });
+        }
+        space.objects.insert(object);
+        Ok(if space.graves.is_empty() { None } else { space.graves.remove(&*key.name) }.unwrap_or_default())
     }
 
     /// Replaces an object by the one given; gives what was there.
     pub(super) fn replace(&mut self, object: &Object, expect: Revision) -> Result<Object> {
         let key = object.key();
-        let shelf = self.shelves.get_mut(&*key.namespace);
-        let slot = shelf.and_then(|shelf| shelf.objects.get_mut(&*key.name));
+        let space = self.spaces.get_mut(&*key.namespace);
+        let slot = space.and_then(|space| space.objects.get_mut(&key.name));
         let slot = slot.ok_or_else(|| Error::NotFound { key: key.clone() })?;
         check(key, slot, expect)?;
         Ok(std::mem::replace(slot, object.clone()))
@@ -73,22 +73,22 @@ impl Table {
     /// Removes an object by a deletion of revision `revision`; gives what was there.
     pub(super) fn delete(&mut self, key: &Key, expect: Revision, revision: Revision) -> Result<Object> {
         let absent = || Error::NotFound { key: key.clone() };
-        let shelf = self.shelves.get_mut(&*key.namespace).ok_or_else(absent)?;
-        let object = shelf.objects.get(&*key.name).ok_or_else(absent)?;
+        let space = self.spaces.get_mut(&*key.namespace).ok_or_else(absent)?;
+        let object = space.objects.get(&key.name).ok_or_else(absent)?;
         check(key, object, expect)?;
-        let (name, object) = shelf.objects.remove_entry(&*key.name).ok_or_else(absent)?;
-        shelf.graves.insert(name, revision);
+        let object = space.objects.remove(&key.name).ok_or_else(absent)?;
+        space.graves.insert(object.key().name.clone(), revision);
         Ok(object)
     }
 
     /// History no longer knows that deletion.
     pub(super) fn forget(&mut self, key: &Key, deleted: Revision) {
-        let Some(shelf) = self.shelves.get_mut(&*key.namespace) else { return };
-        if shelf.graves.get(&*key.name) == Some(&deleted) {
-            shelf.graves.remove(&*key.name);
+        let Some(space) = self.spaces.get_mut(&*key.namespace) else { return };
+        if space.graves.get(&*key.name) == Some(&deleted) {
+            space.graves.remove(&*key.name);
         }
-        if shelf.objects.is_empty() && shelf.graves.is_empty() {
-            self.shelves.remove(&*key.namespace);
+        if space.objects.len() == 0 && space.graves.is_empty() {
+            self.spaces.remove(&*key.namespace);
         }
     }
 
@@ -101,8 +101,8 @@ impl Table {
         visit: &mut impl FnMut(&Object) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
         let from = scope.namespace.or(scope.after.map(|key| &*key.namespace)).unwrap_or("");
-        let shelves = self.shelves.range::<str, _>((Bound::Included(from), Bound::Unbounded));
-        for (namespace, shelf) in shelves {
+        let spaces = self.spaces.range::<str, _>((Bound::Included(from), Bound::Unbounded));
+        for (namespace, space) in spaces {
             if scope.namespace.is_some_and(|wanted| *wanted != **namespace) {
                 break;
             }
@@ -115,18 +115,18 @@ impl Table {
             };
             let to = scope.name.map_or(Bound::Unbounded, Bound::Included);
             if at == log.current() {
-                for object in shelf.objects.range::<str, _>((from, to)).map(|(_, object)| object) {
+                for (_, object) in space.objects.range((from, to)) {
                     visit(object)?;
                 }
             } else {
-                shelf.scan_past((from, to), log, at, visit)?;
+                space.scan_past((from, to), log, at, visit)?;
             }
         }
         ControlFlow::Continue(())
     }
 }
 
-impl Shelf {
+impl Space {
     /// Undoes for each object what came after `at`.
     fn scan_past(
         &self,
@@ -135,7 +135,7 @@ impl Shelf {
         at: Revision,
         visit: &mut impl FnMut(&Object) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
-        let mut objects = self.objects.range::<str, _>(range).peekable();
+        let mut objects = self.objects.range(range).peekable();
         let mut graves = self.graves.range::<str, _>(range).peekable();
         loop {
             let grave_first = match (objects.peek(), graves.peek()) {
