@@ -1,8 +1,10 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::{FutureExt, StreamExt};
 use orch_core::{
-    Error, Event, Key, Object, Put, Read, Registry, Result, Revision, Select, Store, Watch, kind,
+    Env, Error, Event, Key, Object, Put, Read, Registry, Result, Revision, Select, Store, Watch, kind,
 };
 use serde_json::json;
 
@@ -156,4 +158,71 @@ fn futures_test_waker() -> (std::task::Waker, Arc<std::sync::atomic::AtomicUsize
     }
     let count = Arc::default();
     (Arc::new(Count(Arc::clone(&count))).into(), count)
+}
+
+/// Reads until the revision in which both writers are done; checks that no change is missing, late or twice.
+async fn follow(store: MemStore, what: Select, end: Revision) -> usize {
+    let mut watch = store.watch(&what, Some(Revision::ZERO)).await.unwrap();
+    let (mut states, mut seen, mut count) = (BTreeMap::new(), Revision::ZERO, 0);
+    while seen < end {
+        match watch.next().await.unwrap().unwrap() {
+            Event::Progress(revision) => {
+                assert!(revision >= seen);
+                seen = revision;
+            }
+            Event::Changed(change) => {
+                assert!(change.revision > seen);
+                seen = change.revision;
+                count += 1;
+                let known =
+                    states.insert(change.key().clone(), change.now.as_ref().map(|now| now.revision()));
+                assert_eq!(known.flatten(), change.before.as_ref().map(Object::revision), "{change:?}");
+            }
+        }
+    }
+    count
+}
+
+#[test]
+fn threads_that_write_and_watch_at_once_miss_nothing() {
+    const WRITES: u64 = 4000;
+    let store = store();
+    let run = |future: std::pin::Pin<Box<dyn Future<Output = usize>>>| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime
+            .block_on(async { Env::real().timeout(Duration::from_secs(60), future).await })
+            .expect("a wake-up was lost")
+    };
+    let write = async |store: MemStore, node: &'static str| {
+        for round in 0..WRITES / 2 {
+            let pod = pod(&format!("{node}-{}", round % 5), if round % 3 == 0 { "" } else { node });
+            let put = match store.get(pod.key(), Revision::ZERO).await {
+                Err(_) => Put::create(pod),
+                Ok(found) if round % 7 == 0 => Put::delete(pod.key().clone(), found.revision()),
+                Ok(found) => Put::replace(pod, found.revision()),
+            };
+            one(&store, put).await.unwrap();
+        }
+        0
+    };
+    let selects = [
+        Select::default(),
+        Select::kind(kind::PODS),
+        Select::kind(kind::PODS).field("metadata.namespace", "a"),
+    ];
+    std::thread::scope(|scope| {
+        let watchers: Vec<_> = selects
+            .into_iter()
+            .map(|what| {
+                let store = store.clone();
+                scope.spawn(move || run(Box::pin(follow(store, what, Revision(WRITES)))))
+            })
+            .collect();
+        for node in ["n1", "n2"] {
+            let store = store.clone();
+            scope.spawn(move || run(Box::pin(write(store, node))));
+        }
+        let counts: Vec<u64> = watchers.into_iter().map(|watcher| watcher.join().unwrap() as u64).collect();
+        assert_eq!(counts, [WRITES; 3]);
+    });
 }
