@@ -43,10 +43,6 @@ impl<C: Controller> ByHand<C> {
         self.registry.register(KindInfo::new(kind, version, name, scope)).unwrap();
     }
 
-    pub(crate) fn registry(&self) -> &Registry {
-        &self.registry
-    }
-
     /// Time goes on.
     pub(crate) fn wait(&mut self, secs: i64) {
         self.now += SignedDuration::from_secs(secs);

@@ -117,6 +117,8 @@ impl Controller for EventTtlController {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::needless_pass_by_value, reason = "tables are written with values")]
+
     use serde_json::{Value, json};
 
     use super::*;

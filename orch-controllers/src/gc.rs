@@ -32,6 +32,15 @@ const ORPHAN: &str = "orphan";
 type Resolve = Arc<dyn Fn(&str, &str) -> Option<Arc<KindInfo>> + Send + Sync>;
 
 /// Deletes what nobody owns any more.
+///
+/// ```
+/// use orch_controllers::gc::GarbageCollector;
+/// use orch_core::Registry;
+/// use orch_core::controller::Controller;
+/// let registry = Registry::built_in();
+/// let collector = GarbageCollector::new(move |api_version, kind| registry.by_api_version(api_version, kind));
+/// assert_eq!(collector.needs().kinds(), None, "it looks at every kind");
+/// ```
 #[derive(Clone)]
 pub struct GarbageCollector {
     resolve: Resolve,

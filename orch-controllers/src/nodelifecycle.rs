@@ -34,6 +34,15 @@ use health::{Health, Lease};
 use pace::Paces;
 
 /// The timings of node lifecycle, by default Kubernetes' (`--node-monitor-grace-period` and others).
+///
+/// ```
+/// use std::time::Duration;
+/// use orch_controllers::nodelifecycle::{NodeLifecycleConfig, NodeLifecycleController};
+/// let mut config = NodeLifecycleConfig::default();
+/// assert_eq!(config.grace, Duration::from_secs(50));
+/// config.grace = Duration::from_secs(5);
+/// let _ = NodeLifecycleController::new(config);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NodeLifecycleConfig {

@@ -22,6 +22,11 @@ use crate::facts::{BY_NODE, Node, Pod, Readiness, TERMINATED};
 const BURST: usize = 500;
 
 /// How long and how many.
+///
+/// ```
+/// use orch_controllers::podgc::PodGcConfig;
+/// assert_eq!(PodGcConfig::default().terminated_pods, 12_500);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PodGcConfig {

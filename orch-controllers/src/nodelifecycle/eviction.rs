@@ -127,6 +127,8 @@ fn tolerates(toleration: &Toleration, taint: &Taint) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::needless_pass_by_value, reason = "tables are written with values")]
+
     use super::*;
     use crate::by_hand::{ByHand, body, lines, notes};
 

@@ -19,6 +19,12 @@ use super::{DIRECTORY_FINALIZER, NODE_DIRECTORY, PROVISIONED_BY, SELECTED_NODE, 
 use crate::facts::{self, Node};
 
 /// Makes volumes of the storage classes whose provisioner is [`NODE_DIRECTORY`], and deletes them.
+///
+/// ```
+/// use orch_controllers::volume::NodeDirectoryProvisioner;
+/// use orch_core::controller::Controller;
+/// assert_eq!(NodeDirectoryProvisioner::new("/srv/volumes").name(), "node-directory-provisioner");
+/// ```
 #[derive(Clone, Debug)]
 pub struct NodeDirectoryProvisioner {
     root: Str,
