@@ -8,6 +8,8 @@ pub mod cluster;
 mod error;
 pub mod framework;
 pub mod plugins;
+mod run;
 
 pub use error::Error;
 pub use framework::FrameworkScheduler;
+pub use run::{RunOptions, run, start};
