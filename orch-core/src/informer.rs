@@ -27,6 +27,13 @@ impl Poker {
     }
 }
 
+/// Of feeds that a part keeps itself.
+impl FromIterator<Arc<Notify>> for Poker {
+    fn from_iter<I: IntoIterator<Item = Arc<Notify>>>(feeds: I) -> Self {
+        Self(Arc::new(feeds.into_iter().collect()))
+    }
+}
+
 impl Informer {
     /// Feeds for these needs. Where kinds have watches of their own, every kind means those registered now.
     #[must_use]

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use orch_core::controller::Note;
 use orch_core::network::{Attachment, Join};
 use orch_core::runtime::{
-    self, ContainerId, ContainerSpec, ImageId, PullPolicy, RuntimeEvent, SandboxId, SandboxSpec, SandboxStatus,
+    self, ContainerId, ContainerSpec, ImageId, RuntimeEvent, SandboxId, SandboxSpec, SandboxStatus,
 };
 use orch_core::{Key, Live, Object, Str, Write};
 
@@ -47,7 +47,8 @@ pub(super) enum Action {
     RemoveSandbox(SandboxId),
     /// Removes a directory.
     Clear(PathBuf),
-    Image { at: At, image: Str, policy: PullPolicy },
+    Inspect { at: At, image: Str },
+    Pull { at: At, image: Str },
     Start { at: At, sandbox: SandboxId, spec: ContainerSpec, mounts: Vec<MountPlan> },
     Stop { at: At, container: ContainerId, grace: Duration },
     Forget(ContainerId),
@@ -83,7 +84,9 @@ pub(super) enum Outcome {
     Sandbox(runtime::Result<SandboxId>),
     SandboxGone(runtime::Result<()>),
     Cleared(Result<(), Error>),
-    Image { at: At, result: runtime::Result<Pulled> },
+    Inspected { at: At, result: runtime::Result<Option<ImageId>> },
+    /// With how long it took.
+    Pulled { at: At, result: runtime::Result<ImageId>, took: Duration },
     Started { at: At, result: Result<ContainerId, StartError> },
     Stopped { at: At, result: runtime::Result<()> },
     Hooked { at: At, which: HookKind, container: ContainerId, answer: Answer },
@@ -98,14 +101,6 @@ pub(super) enum Outcome {
     Lease(orch_core::Result<Live>),
     /// Nothing that anybody waits for.
     Done,
-}
-
-/// How an image came to be here.
-#[derive(Clone, Debug)]
-pub(super) struct Pulled {
-    pub(super) id: ImageId,
-    /// How long pulling took; `None` when it was here already.
-    pub(super) took: Option<Duration>,
 }
 
 /// Why a container did not start.
@@ -127,6 +122,8 @@ pub(super) enum Input {
     PodsRead,
     /// The node's own object; `None` when there is none.
     Node(Option<Live>),
+    /// All of the node's feed was told.
+    NodeRead,
     /// An object that pods refer to; `None` when it is not there.
     Source { key: Key, object: Option<Object> },
     /// Everything of that object's feed was told.

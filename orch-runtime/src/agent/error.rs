@@ -125,3 +125,10 @@ fn camel(key: &Key) -> &'static str {
         other => other,
     }
 }
+
+impl Error {
+    /// Whether a change of an object that the pod refers to is what mends it.
+    pub(super) fn is_awaited(&self) -> bool {
+        matches!(self, Self::Missing { .. } | Self::Unread { .. } | Self::NoVolumeKey { .. } | Self::Unbound { .. })
+    }
+}

@@ -48,8 +48,8 @@ impl Sources {
     }
 
     /// Forgets what nobody refers to.
-    pub(super) fn retain(&mut self, wanted: &BTreeSet<Key>) {
-        self.read.retain(|key, _| wanted.contains(key));
+    pub(super) fn retain(&mut self, is_wanted: impl Fn(&Key) -> bool) {
+        self.read.retain(|key, _| is_wanted(key));
     }
 
     /// The object.

@@ -190,6 +190,11 @@ impl PodSpec {
         self.init_containers.iter().chain(&self.containers)
     }
 
+    /// The container of a member.
+    pub(super) fn nth(&self, at: usize) -> &Container {
+        self.all().nth(at).expect("a member stands for a container of the spec, whose number never changes")
+    }
+
     /// How long the pod may take to end, when the one who deletes it does not say.
     pub(super) fn grace(&self) -> Duration {
         Duration::from_secs(self.termination_grace_period_seconds.and_then(|secs| secs.try_into().ok()).unwrap_or(30))

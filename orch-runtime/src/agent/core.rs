@@ -1,0 +1,459 @@
+//! The agent without its I/O: pods, the objects they refer to, the node; inputs go in, commands come out.
+//!
+//! Pure: time comes in with every call. Invariant: after `step` nothing is left to do now; `next_wake` says when to step
+//! again if nothing comes in.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use orch_core::controller::Note;
+use orch_core::runtime::{ContainerStatus, RuntimeEvent, SandboxId, SandboxStatus};
+use orch_core::{Key, Live, Str};
+
+use super::admit::{Room, admit};
+use super::command::{Action, Command, Input, Now, Outcome};
+use super::config::AgentConfig;
+use super::fields::Place;
+use super::node::Node;
+use super::pod::{Pod, is_terminal};
+use super::sources::{Sources, wanted};
+use super::worker::{Abilities, Context, Out, Worker};
+
+/// What workers share, borrowed apart from the workers themselves.
+macro_rules! context {
+    ($core:expr) => {
+        Context { config: &$core.config, place: &$core.place, sources: &$core.sources, runtime: &$core.runtime }
+    };
+}
+
+/// The agent of one node.
+pub(super) struct Core {
+    config: AgentConfig,
+    runtime: Abilities,
+    place: Place,
+    node: Node,
+    sources: Sources,
+    /// Who refers to an object.
+    users: BTreeMap<Key, BTreeSet<Str>>,
+    wanted: BTreeMap<Str, BTreeSet<Key>>,
+    workers: BTreeMap<Str, Worker>,
+    /// Pods that came before the runtime's state was known.
+    early: BTreeMap<Str, Live>,
+    /// What the runtime had when the agent began; `None` before that is known.
+    found: Option<BTreeMap<Str, SandboxStatus>>,
+    /// Events that came before that.
+    unplaced: Vec<(SandboxId, ContainerStatus)>,
+    sandboxes: BTreeMap<SandboxId, Str>,
+    are_pods_read: bool,
+    is_swept: bool,
+    asked_state: Option<Duration>,
+    state_at: Option<Duration>,
+    dirty: BTreeSet<Str>,
+    timers: BTreeSet<(Duration, Str)>,
+    timer_of: BTreeMap<Str, Duration>,
+    node_wake: Option<Duration>,
+    has_asked_address: bool,
+    address_at: Option<Duration>,
+    commands: Vec<Command>,
+    notes: Vec<Note>,
+}
+
+impl Core {
+    pub(super) fn new(config: AgentConfig, runtime: Abilities) -> Self {
+        let allocatable = config.allocatable().into_iter().map(|(name, amount)| (name.into(), amount)).collect();
+        Self {
+            place: Place { node: config.node.clone(), allocatable, ..Place::default() },
+            config,
+            runtime,
+            node: Node::default(),
+            sources: Sources::default(),
+            users: BTreeMap::new(),
+            wanted: BTreeMap::new(),
+            workers: BTreeMap::new(),
+            early: BTreeMap::new(),
+            found: None,
+            unplaced: Vec::new(),
+            sandboxes: BTreeMap::new(),
+            are_pods_read: false,
+            is_swept: false,
+            asked_state: None,
+            state_at: None,
+            dirty: BTreeSet::new(),
+            timers: BTreeSet::new(),
+            timer_of: BTreeMap::new(),
+            node_wake: None,
+            has_asked_address: false,
+            address_at: None,
+            commands: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// The objects that pods refer to: each wants a feed.
+    pub(super) fn wanted(&self) -> impl Iterator<Item = &Key> {
+        self.users.keys()
+    }
+
+    /// When to step again if nothing comes in.
+    pub(super) fn next_wake(&self) -> Option<Duration> {
+        let pods = self.timers.first().map(|(at, _)| *at);
+        [pods, self.node_wake, self.state_at, self.address_at].into_iter().flatten().min()
+    }
+
+    /// What is to be done at once but waits for no command: pods that a feed must explain, an agent that does not know its
+    /// runtime.
+    pub(super) fn waiting(&self) -> usize {
+        let pods = self.workers.values().filter(|worker| worker.is_waiting()).count();
+        pods + self.early.len() + usize::from(!self.is_swept)
+    }
+
+    /// Whether the pod waits for its probe.
+    pub(super) fn awaits_probe(&self, pod: &Str) -> bool {
+        self.workers.get(pod).is_some_and(Worker::awaits_probe)
+    }
+
+    /// Takes in what happened.
+    pub(super) fn take(&mut self, now: Now, input: Input) {
+        match input {
+            Input::Pod(live) => self.take_pod(now, live),
+            Input::PodGone { key, uid } => self.lose_pod(now, &key, &uid),
+            Input::PodsRead => self.are_pods_read = true,
+            Input::Node(live) => {
+                self.node.seen(live);
+                self.node_wake = Some(now.elapsed);
+            }
+            Input::NodeRead => {
+                self.node.read();
+                self.node_wake = Some(now.elapsed);
+            }
+            Input::Source { key, object } => {
+                if self.users.contains_key(&key) && self.sources.put(key.clone(), object) {
+                    self.source_changed(&key);
+                }
+            }
+            Input::SourceRead(key) => {
+                if self.users.contains_key(&key) && self.sources.settle(&key) {
+                    self.source_changed(&key);
+                }
+            }
+            Input::Runtime(event) => self.take_event(now, event),
+            Input::Answer { pod: Some(uid), outcome } => {
+                if let Some(worker) = self.workers.get_mut(&uid) {
+                    let context = context!(self);
+                    let mut out = Out::default();
+                    worker.answer(&context, now, &mut out, outcome);
+                    self.absorb(out);
+                    self.dirty.insert(uid);
+                }
+            }
+            Input::Answer { pod: None, outcome } => self.take_answer(now, outcome),
+        }
+    }
+
+    fn take_answer(&mut self, now: Now, outcome: Outcome) {
+        match outcome {
+            Outcome::State(Ok(state)) => {
+                self.node.trouble.clear();
+                self.take_state(now, state);
+            }
+            Outcome::State(Err(error)) => {
+                self.asked_state = None;
+                self.state_at = Some(now.elapsed + self.config.timings.retry.min(Duration::from_secs(1)));
+                self.node.trouble = error.to_string();
+            }
+            Outcome::NodeAddress(Ok(address)) => {
+                self.place.host_ip = address.to_string();
+                self.node.set_address(address.to_string());
+                self.dirty.extend(self.workers.keys().cloned());
+            }
+            Outcome::NodeAddress(Err(error)) => {
+                tracing::warn!(%error, node = %self.config.node, "the node has no address");
+                self.has_asked_address = false;
+                self.address_at = Some(now.elapsed + Duration::from_secs(1));
+            }
+            Outcome::Node(result) | Outcome::Heartbeat(result) => self.node.written(&self.config, now, result),
+            Outcome::Lease(result) => self.node.renewed(&self.config, now, &result),
+            _ => {}
+        }
+        self.node_wake = Some(now.elapsed);
+    }
+
+    fn take_pod(&mut self, now: Now, live: Live) {
+        let uid = live.uid().clone();
+        if self.found.is_none() || self.node.address().is_none() {
+            self.early.insert(uid, live);
+            return;
+        }
+        let before = self.workers.get(&uid).map(|worker| &worker.pod);
+        let pod = match Pod::read(&live, before) {
+            Ok(pod) => pod,
+            Err(error) => {
+                tracing::warn!(%error, pod = %live.key(), "pod cannot be read");
+                return;
+            }
+        };
+        match self.workers.get_mut(&uid) {
+            Some(worker) => worker.update(pod, now),
+            None => self.add_pod(now, pod),
+        }
+        self.refer(&uid);
+        self.dirty.insert(uid);
+    }
+
+    fn add_pod(&mut self, now: Now, pod: Pod) {
+        let uid = pod.uid().clone();
+        let found = self.found.as_mut().and_then(|found| found.remove(&uid));
+        let status = pod.status();
+        let was_admitted = found.is_some() || status["startTime"].is_string() || pod.is_deleted();
+        let is_finished = status["phase"].as_str().is_some_and(is_terminal);
+        let room = Room {
+            node: self.config.node.clone(),
+            allocatable: self.place.allocatable.clone(),
+            labels: self.node.labels(&self.config),
+            taints: self.node.taints(&self.config),
+        };
+        let others = self.workers.values().filter(|worker| worker.takes_room()).map(|worker| &worker.pod);
+        let refusal = if was_admitted || is_finished { None } else { admit(&room, &pod, others) };
+        let worker = match refusal {
+            Some(refusal) => {
+                self.notes.push(Note::warning(pod.key(), pod.uid(), &refusal.reason, refusal.message.clone()));
+                Worker::refused(pod, now, &refusal.reason, &refusal.message)
+            }
+            None => {
+                if let Some(sandbox) = &found {
+                    self.sandboxes.insert(sandbox.id.clone(), uid.clone());
+                }
+                let mut out = Out::default();
+                let worker = Worker::adopt(&context!(self), pod, found.as_ref(), now, &mut out);
+                self.absorb(out);
+                worker
+            }
+        };
+        self.workers.insert(uid, worker);
+    }
+
+    fn lose_pod(&mut self, now: Now, key: &Key, uid: &Str) {
+        if let Some(live) = self.early.remove(uid) {
+            tracing::debug!(pod = %live.key(), "a pod went before it was looked at");
+        }
+        let Some(worker) = self.workers.get_mut(uid) else { return };
+        debug_assert_eq!(worker.pod.key(), key, "a uid has one name");
+        worker.lose(now, &self.config);
+        self.dirty.insert(uid.clone());
+    }
+
+    /// Notes which objects a pod refers to.
+    fn refer(&mut self, uid: &Str) {
+        let Some(worker) = self.workers.get(uid) else { return };
+        let keys = if worker.takes_room() { wanted(&worker.pod, &self.sources) } else { BTreeSet::new() };
+        self.set_wanted(uid, keys);
+    }
+
+    fn set_wanted(&mut self, uid: &Str, keys: BTreeSet<Key>) {
+        let before = self.wanted.insert(uid.clone(), keys.clone()).unwrap_or_default();
+        for key in keys.difference(&before) {
+            self.users.entry(key.clone()).or_default().insert(uid.clone());
+        }
+        let mut is_free = false;
+        for key in before.difference(&keys) {
+            if let Some(users) = self.users.get_mut(key) {
+                users.remove(uid);
+                if users.is_empty() {
+                    self.users.remove(key);
+                    is_free = true;
+                }
+            }
+        }
+        if keys.is_empty() {
+            self.wanted.remove(uid);
+        }
+        if is_free {
+            let users = &self.users;
+            self.sources.retain(|key| users.contains_key(key));
+        }
+    }
+
+    fn source_changed(&mut self, key: &Key) {
+        let users: Vec<Str> = self.users.get(key).into_iter().flatten().cloned().collect();
+        for uid in users {
+            if let Some(worker) = self.workers.get_mut(&uid) {
+                worker.source_changed();
+            }
+            // A claim that is bound now leads to its volume.
+            self.refer(&uid);
+            self.dirty.insert(uid);
+        }
+    }
+
+    fn take_event(&mut self, now: Now, event: RuntimeEvent) {
+        match event {
+            RuntimeEvent::Exited { sandbox, status } => {
+                let Some(uid) = self.sandboxes.get(&sandbox).cloned() else {
+                    self.keep_event(sandbox, status);
+                    return;
+                };
+                let Some(worker) = self.workers.get_mut(&uid) else { return };
+                let mut out = Out::default();
+                worker.exited(&context!(self), now, &mut out, &status);
+                self.absorb(out);
+                self.dirty.insert(uid);
+            }
+            _ => self.state_at = Some(now.elapsed),
+        }
+    }
+
+    /// An event of a pod that was not looked at yet.
+    fn keep_event(&mut self, sandbox: SandboxId, status: ContainerStatus) {
+        match &mut self.found {
+            Some(found) => overlay(found, &sandbox, status),
+            None => self.unplaced.push((sandbox, status)),
+        }
+    }
+
+    fn take_state(&mut self, now: Now, state: Vec<SandboxStatus>) {
+        let asked = self.asked_state.take().unwrap_or_default();
+        let mut by_uid: BTreeMap<Str, SandboxStatus> = BTreeMap::new();
+        for sandbox in state {
+            // Of several sandboxes of a pod the one with containers counts, else the last.
+            let uid = sandbox.spec.uid.clone();
+            let known = self.workers.get(&uid).and_then(Worker::sandbox);
+            let is_ours = known == Some(&sandbox.id);
+            let lesser = match by_uid.get(&uid) {
+                Some(other) if !is_ours && !other.containers.is_empty() => sandbox.id,
+                Some(_) => match by_uid.insert(uid, sandbox) {
+                    Some(other) => other.id,
+                    None => continue,
+                },
+                None => {
+                    by_uid.insert(uid, sandbox);
+                    continue;
+                }
+            };
+            self.commands.push(Command { pod: None, action: Action::RemoveSandbox(lesser) });
+        }
+        if self.found.is_none() {
+            for (sandbox, status) in std::mem::take(&mut self.unplaced) {
+                overlay(&mut by_uid, &sandbox, status);
+            }
+            self.found = Some(by_uid);
+            self.release_early(now);
+            return;
+        }
+        let mut out = Out::default();
+        for (uid, worker) in &mut self.workers {
+            worker.compare(&context!(self), now, &mut out, by_uid.get(uid), asked);
+            self.dirty.insert(uid.clone());
+        }
+        self.absorb(out);
+    }
+
+    fn release_early(&mut self, now: Now) {
+        if self.found.is_none() || self.node.address().is_none() {
+            return;
+        }
+        // Older pods first, as the kubelet admits them.
+        let mut early: Vec<Live> = std::mem::take(&mut self.early).into_values().collect();
+        early.sort_by_key(|live| (live.header().created, live.key().clone()));
+        early.into_iter().for_each(|live| self.take_pod(now, live));
+    }
+
+    fn absorb(&mut self, out: Out) {
+        self.commands.extend(out.commands);
+        self.notes.extend(out.notes);
+    }
+
+    /// Asks for everything that can be done now.
+    pub(super) fn step(&mut self, now: Now) -> Vec<Command> {
+        self.begin(now);
+        self.release_early(now);
+        self.sweep();
+        while let Some((_, uid)) = self.timers.first().filter(|(at, _)| *at <= now.elapsed).cloned() {
+            self.set_timer(&uid, None);
+            self.dirty.insert(uid);
+        }
+        while let Some(uid) = self.dirty.pop_first() {
+            self.step_pod(now, &uid);
+        }
+        if self.node_wake.is_some_and(|at| at <= now.elapsed) {
+            self.node_wake = self.node.step(&self.config, &self.runtime, now, &mut self.commands);
+        }
+        if self.asked_state.is_none() && self.state_at.is_some_and(|at| at <= now.elapsed) {
+            self.state_at = None;
+            self.asked_state = Some(now.elapsed);
+            self.commands.push(Command { pod: None, action: Action::State });
+        }
+        if !self.notes.is_empty() {
+            let notes = std::mem::take(&mut self.notes);
+            self.commands.push(Command { pod: None, action: Action::Tell(notes) });
+        }
+        std::mem::take(&mut self.commands)
+    }
+
+    fn begin(&mut self, now: Now) {
+        if !self.has_asked_address && self.address_at.is_none_or(|at| at <= now.elapsed) {
+            self.has_asked_address = true;
+            self.address_at = None;
+            self.commands.push(Command { pod: None, action: Action::NodeAddress });
+        }
+    }
+
+    /// Once pods and runtime are known: what no pod stands for goes.
+    fn sweep(&mut self) {
+        if self.is_swept || !self.are_pods_read || self.found.is_none() || !self.early.is_empty() {
+            return;
+        }
+        self.is_swept = true;
+        for (uid, sandbox) in std::mem::take(&mut self.found).unwrap_or_default() {
+            let join = orch_core::network::Join::new(sandbox.spec.pod.clone(), uid, self.config.node.clone());
+            self.commands.push(Command { pod: None, action: Action::RemoveSandbox(sandbox.id) });
+            self.commands.push(Command { pod: None, action: Action::Leave(join) });
+        }
+        self.found = Some(BTreeMap::new());
+        let keep = self.workers.keys().cloned().collect();
+        let data_dir = self.config.data_dir.clone();
+        self.commands.push(Command { pod: None, action: Action::Sweep { data_dir, keep } });
+    }
+
+    fn step_pod(&mut self, now: Now, uid: &Str) {
+        let Some(worker) = self.workers.get_mut(uid) else { return };
+        let took_room = worker.takes_room();
+        let mut out = Out::default();
+        let wake = worker.step(&context!(self), now, &mut out);
+        if std::mem::take(&mut worker.wants_state) {
+            self.state_at = Some(now.elapsed);
+        }
+        if let Some(sandbox) = worker.sandbox() {
+            self.sandboxes.insert(sandbox.clone(), uid.clone());
+        }
+        let (is_over, takes_room) = (worker.is_over(), worker.takes_room());
+        self.absorb(out);
+        self.set_timer(uid, wake);
+        if is_over {
+            self.workers.remove(uid);
+            self.sandboxes.retain(|_, owner| owner != uid);
+            self.set_timer(uid, None);
+        }
+        if is_over || took_room != takes_room {
+            self.set_wanted(uid, BTreeSet::new());
+        }
+    }
+
+    fn set_timer(&mut self, uid: &Str, at: Option<Duration>) {
+        if let Some(before) = self.timer_of.remove(uid) {
+            self.timers.remove(&(before, uid.clone()));
+        }
+        if let Some(at) = at {
+            self.timer_of.insert(uid.clone(), at);
+            self.timers.insert((at, uid.clone()));
+        }
+    }
+}
+
+/// The state that an event brings is newer than the one that was read.
+fn overlay(found: &mut BTreeMap<Str, SandboxStatus>, sandbox: &SandboxId, status: ContainerStatus) {
+    let Some(known) = found.values_mut().find(|known| known.id == *sandbox) else { return };
+    match known.containers.iter_mut().find(|container| container.id == status.id) {
+        Some(container) => *container = status,
+        None => known.containers.push(status),
+    }
+}
