@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use hyper::{Method, StatusCode};
 use orch::runtime::task::{Context, TaskImages};
+use tokio::sync::Notify;
 
 use crate::http;
 
@@ -68,11 +69,12 @@ async fn database(ctx: Context) -> std::io::Result<()> {
 async fn web(ctx: Context, version: &'static str) -> std::io::Result<()> {
     let greeting = flag(&ctx, "--greeting")?;
     let motd = flag(&ctx, "--motd-file")?;
-    let state = ctx.clone();
-    http::serve(&ctx, PORT, move |_, path: String| {
-        let (ctx, greeting, motd) = (state.clone(), greeting.clone(), motd.clone());
+    let (state, crash) = (ctx.clone(), Arc::new(Notify::new()));
+    let crashed = Arc::clone(&crash);
+    let serving = http::serve(&ctx, PORT, move |_, path: String| {
+        let (ctx, greeting, motd, crash) = (state.clone(), greeting.clone(), motd.clone(), Arc::clone(&crash));
         async move {
-            let name = ctx.env("POD_NAME").unwrap_or_default();
+            let name = ctx.var("POD_NAME").unwrap_or_default();
             match path.as_str() {
                 "/ready" | "/live" => (StatusCode::OK, "ok".into()),
                 "/" => (StatusCode::OK, format!("{name} {version} {greeting}")),
@@ -85,19 +87,23 @@ async fn web(ctx: Context, version: &'static str) -> std::io::Result<()> {
                     Err(error) => (StatusCode::BAD_GATEWAY, format!("{error:#}")),
                 },
                 "/crash" => {
-                    ctx.exit(3);
-                    (StatusCode::OK, "never seen".into())
+                    crash.notify_one();
+                    std::future::pending().await
                 }
                 _ => (StatusCode::NOT_FOUND, path),
             }
         }
-    })
-    .await
+    });
+    tokio::select! {
+        biased;
+        () = crashed.notified() => panic!("asked to crash"),
+        served = serving => served,
+    }
 }
 
 /// Counts one visit in the database, which has a name of its own.
 async fn count(ctx: &Context) -> anyhow::Result<String> {
-    let password = ctx.env("DB_PASSWORD").unwrap_or_default();
+    let password = ctx.var("DB_PASSWORD").unwrap_or_default();
     let connection = ctx.connect("db-0.db:8080").await?;
     let (status, text) = http::request(connection, Method::POST, "db-0.db", &format!("/count/{password}")).await?;
     anyhow::ensure!(status == StatusCode::OK, "the database says {status}: {text}");

@@ -7,7 +7,6 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::hash::{Hash, Hasher};
 use std::sync::{PoisonError, RwLock};
 
 /// A kind of object, for example `deployments.apps`. Cheap to copy and to compare.
@@ -17,8 +16,9 @@ use std::sync::{PoisonError, RwLock};
 /// assert_eq!(kind::DEPLOYMENTS.to_string(), "deployments.apps");
 /// assert_eq!(Kind::named("apps", "deployments"), kind::DEPLOYMENTS);
 /// assert!(kind::PODS < kind::DEPLOYMENTS, "ordered by group, then resource");
+/// assert!(matches!(Kind::named("", "pods"), kind::PODS), "constants can stand in patterns");
 /// ```
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Kind(&'static Name);
 
 #[derive(PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -68,17 +68,6 @@ impl Kind {
     }
 }
 
-impl PartialEq for Kind {
-    fn eq(&self, other: &Self) -> bool {
-        std::ptr::eq(self.0, other.0) || self.0 == other.0
-    }
-}
-impl Eq for Kind {}
-impl Hash for Kind {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.hash(state);
-    }
-}
 impl PartialOrd for Kind {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))

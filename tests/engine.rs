@@ -1,0 +1,188 @@
+//! The one loop: a turn sees its own writes, failures back off, nothing runs twice at once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use jiff::Timestamp;
+use orch::api::LocalApi;
+use orch::core::controller::{Controller, Plan};
+use orch::core::engine::Engine;
+use orch::core::view::{Needs, Projection, View};
+use orch::core::{
+    Api, ApiExt, Change, Env, Error, Key, Kind, Live, Page, Read, Registry, Result, Revision, Select, Str, User, Watch, Write,
+    kind, sim,
+};
+use orch::store::MemStore;
+use serde_json::json;
+
+/// How many children there are to be.
+const WANTED: usize = 5;
+
+struct Parent;
+struct Child;
+
+impl Projection for Parent {
+    fn kind() -> Option<Kind> {
+        Some(kind::CONFIG_MAPS)
+    }
+
+    fn project(_: &Live) -> Self {
+        Self
+    }
+}
+
+impl Projection for Child {
+    fn kind() -> Option<Kind> {
+        Some(kind::SERVICE_ACCOUNTS)
+    }
+
+    fn project(_: &Live) -> Self {
+        Self
+    }
+}
+
+/// Makes children one a turn, under names that tell nothing: only the barrier keeps it from making too many.
+struct Naive;
+
+impl Controller for Naive {
+    type Observed = (Key, usize);
+
+    fn name(&self) -> &str {
+        "naive"
+    }
+
+    fn needs(&self) -> Needs {
+        Needs::new().of::<Parent>().of::<Child>()
+    }
+
+    fn keys(&self, change: &Change, _: &dyn View, out: &mut dyn FnMut(Key)) {
+        if change.key().name.starts_with("parent") || change.key().kind == kind::SERVICE_ACCOUNTS {
+            out(change.key().sibling(kind::CONFIG_MAPS, "parent"));
+        }
+    }
+
+    fn observe(&self, key: &Key, _: Timestamp, view: &dyn View) -> Option<(Key, usize)> {
+        view.of::<Parent>().get(key)?;
+        Some((key.clone(), view.of::<Child>().in_namespace(&key.namespace).count()))
+    }
+
+    fn plan(&self, (key, children): &(Key, usize)) -> Plan {
+        if *children >= WANTED {
+            return Plan::new();
+        }
+        let child = json!({"apiVersion": "v1", "kind": "ServiceAccount",
+            "metadata": {"generateName": "child-", "namespace": &*key.namespace}});
+        Plan::new().write(Write::create(key.sibling(kind::SERVICE_ACCOUNTS, ""), child))
+    }
+}
+
+/// An Api whose watches lag, and some of whose writes lose their answer.
+struct Rough {
+    below: Arc<dyn Api>,
+    env: Env,
+    lag: Duration,
+    lose_every: usize,
+    refuse_first: usize,
+    writes: Arc<AtomicUsize>,
+}
+
+#[async_trait]
+impl Read for Rough {
+    async fn get(&self, key: &Key, at_least: Revision) -> Result<Live> {
+        self.below.get(key, at_least).await
+    }
+
+    async fn list(&self, what: &Select, page: Option<Str>, limit: u32) -> Result<Page> {
+        self.below.list(what, page, limit).await
+    }
+
+    async fn watch(&self, what: &Select, from: Option<Revision>) -> Result<Watch> {
+        let (env, lag) = (self.env.clone(), self.lag);
+        let watch = self.below.watch(what, from).await?;
+        let late = move |event| {
+            let env = env.clone();
+            async move {
+                env.sleep(lag).await;
+                event
+            }
+        };
+        Ok(watch.then(late).boxed())
+    }
+}
+
+#[async_trait]
+impl Api for Rough {
+    async fn write(&self, writes: Vec<Write>) -> Vec<Result<Live>> {
+        let count = self.writes.fetch_add(1, Ordering::Relaxed) + 1;
+        let key = writes[0].key.clone();
+        if count <= self.refuse_first {
+            return vec![Err(Error::Unavailable { part: "test".into(), why: "not yet".into() })];
+        }
+        let results = self.below.write(writes).await;
+        if self.lose_every > 0 && count.is_multiple_of(self.lose_every) {
+            return vec![Err(Error::OutcomeUnknown { key })];
+        }
+        results
+    }
+
+    fn impersonate(&self, user: &User) -> Arc<dyn Api> {
+        let Self { env, lag, lose_every, refuse_first, writes, .. } = self;
+        Arc::new(Self {
+            below: self.below.impersonate(user),
+            env: env.clone(),
+            lag: *lag,
+            lose_every: *lose_every,
+            refuse_first: *refuse_first,
+            writes: Arc::clone(writes),
+        })
+    }
+
+    fn registry(&self) -> &Registry {
+        self.below.registry()
+    }
+}
+
+/// Runs the naive controller for an hour; answers how many children there are and how many writes were tried.
+fn children(lag: Duration, lose_every: usize, refuse_first: usize) -> (usize, usize) {
+    sim::run(1, |env| async move {
+        let registry = Arc::new(Registry::built_in());
+        let store = Arc::new(MemStore::new(Arc::clone(&registry)));
+        let local = LocalApi::builder(store, env.child("api"), registry).build();
+        local.bootstrap().await.unwrap();
+        let below: Arc<dyn Api> = Arc::new(local);
+        let writes = Arc::new(AtomicUsize::new(0));
+        let rough =
+            Rough { below: Arc::clone(&below), env: env.child("rough"), lag, lose_every, refuse_first, writes: Arc::clone(&writes) };
+        Engine::new(Arc::new(rough), env.child("engine")).with(Naive).start();
+        let parent = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "parent", "namespace": "default"}});
+        below.create(parent).await.unwrap();
+        env.sleep(Duration::from_secs(3600)).await;
+        let select = Select::kind(kind::SERVICE_ACCOUNTS).namespace("default");
+        let count = below.list(&select, None, 0).await.unwrap().items.len();
+        env.shutdown().await;
+        (count, writes.load(Ordering::Relaxed))
+    })
+}
+
+#[test]
+fn a_turn_sees_its_own_writes_however_late_the_watch() {
+    for lag in [0, 20, 700, 30_000] {
+        assert_eq!(children(Duration::from_millis(lag), 0, 0), (WANTED, WANTED), "with a lag of {lag} ms");
+    }
+}
+
+#[test]
+fn after_an_unknown_outcome_the_next_turn_sees_what_came_of_it() {
+    for lose_every in 1..4 {
+        let (count, _) = children(Duration::from_millis(300), lose_every, 0);
+        assert_eq!(count, WANTED, "when every answer number {lose_every} is lost");
+    }
+}
+
+#[test]
+fn a_refused_write_is_tried_again_with_backoff() {
+    assert_eq!(children(Duration::ZERO, 0, 8), (WANTED, WANTED + 8));
+}
