@@ -69,6 +69,7 @@ enum Step<'p> {
 #[derive(Clone, Copy)]
 pub(super) struct At<'v, 'p> {
     value: &'v Value,
+    keys: Keys,
     step: Step<'p>,
     parent: Option<&'p At<'v, 'p>>,
     faults: &'p Faults,
@@ -77,14 +78,15 @@ pub(super) struct At<'v, 'p> {
 /// Where it stands.
 impl<'v, 'p> At<'v, 'p> {
     pub(super) fn root(value: &'v Value, faults: &'p Faults) -> Self {
-        Self { value, step: Step::Root, parent: None, faults }
+        Self { value, keys: Keys::of(value), step: Step::Root, parent: None, faults }
     }
 
     fn step<'c>(&'c self, value: &'v Value, step: Step<'c>) -> At<'v, 'c> {
-        At { value, step, parent: Some(self), faults: self.faults }
+        At { value, keys: Keys::of(value), step, parent: Some(self), faults: self.faults }
     }
 
     /// A field of the object.
+    #[inline]
     pub(super) fn field<'c>(&'c self, name: &'c str) -> At<'v, 'c> {
         self.step(self.get(name), Step::Field(name))
     }
@@ -129,7 +131,7 @@ impl<'v, 'p> At<'v, 'p> {
 
     /// Another value at the same place: what an object held before.
     pub(super) fn with<'c>(&'c self, value: &'v Value) -> At<'v, 'c> {
-        At { value, ..*self }
+        At { value, keys: Keys::of(value), ..*self }
     }
 
     /// As Kubernetes writes it (`apimachinery/pkg/util/validation/field/path.go`).
@@ -164,8 +166,9 @@ impl<'v> At<'v, '_> {
     }
 
     /// The value of a field, `null` when absent.
+    #[inline]
     pub(super) fn get(&self, name: &str) -> &'v Value {
-        self.value.get(name).unwrap_or(&ABSENT)
+        if self.keys.may_have(name) { lookup(self.value, name) } else { &ABSENT }
     }
 
     /// The text of a field, empty when absent.
@@ -358,6 +361,54 @@ impl At<'_, '_> {
     }
 }
 
+/// Maps up to this size are searched from end to end.
+const SMALL: usize = 16;
+
+/// The value of a field, `null` when absent.
+#[inline(never)]
+fn lookup<'v>(value: &'v Value, name: &str) -> &'v Value {
+    let Value::Object(map) = value else { return &ABSENT };
+    let found = if map.len() <= SMALL {
+        map.iter().find(|(key, _)| key.len() == name.len() && *key == name).map(|(_, value)| value)
+    } else {
+        map.get(name)
+    };
+    found.unwrap_or(&ABSENT)
+}
+
+/// Which names an object may have: a bit for each key, the same for several.
+///
+/// Rules ask for many more fields than there are, so an answer without a search is worth the one pass over the keys.
+#[derive(Clone, Copy)]
+struct Keys(u64);
+
+impl Keys {
+    /// Not more keys than are found as quickly without.
+    const FEW: usize = 3;
+
+    fn of(value: &Value) -> Self {
+        match value {
+            Value::Object(map) if map.len() > Self::FEW => {
+                Self(map.keys().fold(0, |bits, key| bits | Self::bit(key)))
+            }
+            Value::Object(_) => Self(u64::MAX),
+            _ => Self(0),
+        }
+    }
+
+    #[inline]
+    fn bit(name: &str) -> u64 {
+        let bytes = name.as_bytes();
+        let (first, last) = (bytes.first().copied().unwrap_or(0), bytes.last().copied().unwrap_or(0));
+        1 << ((usize::from(first) * 5 + usize::from(last) + bytes.len() * 11) % 64)
+    }
+
+    #[inline]
+    fn may_have(self, name: &str) -> bool {
+        self.0 & Self::bit(name) != 0
+    }
+}
+
 /// The integer that a JSON number is; one with a fraction is none.
 pub(super) fn integer(value: &Value) -> Option<i64> {
     value.as_i64()
@@ -426,7 +477,11 @@ mod tests {
         for tree in [json!(null), json!(7), json!("x"), json!([]), json!({})] {
             let at = At::root(&tree, &faults);
             let (field, item) = (at.field("a"), at.index(3));
-            assert_eq!((field.text(), field.number(), field.len(), item.list().len()), ("", 0, 0, 0), "{tree}");
+            assert_eq!(
+                (field.text(), field.number(), field.len(), item.list().len()),
+                ("", 0, 0, 0),
+                "{tree}"
+            );
         }
         assert_eq!(faults.count(), 0);
     }

@@ -97,7 +97,9 @@ pub(super) fn priority_class(object: &At<'_, '_>) {
             ));
         }
     } else if value.number() > HIGHEST_USER_PRIORITY {
-        value.forbidden(format!("maximum allowed value of a user defined priority is {HIGHEST_USER_PRIORITY}"));
+        value.forbidden(format!(
+            "maximum allowed value of a user defined priority is {HIGHEST_USER_PRIORITY}"
+        ));
     }
     let policy = object.field("preemptionPolicy");
     if policy.is_set() {

@@ -104,11 +104,9 @@ fn secret_type(object: &At<'_, '_>, data: &At<'_, '_>) {
         }
         "kubernetes.io/dockercfg" => json_object(&data.key(".dockercfg")),
         "kubernetes.io/dockerconfigjson" => json_object(&data.key(".dockerconfigjson")),
-        "kubernetes.io/basic-auth" => {
-            if !data.has("username") && !data.has("password") {
-                require("username");
-                require("password");
-            }
+        "kubernetes.io/basic-auth" if !data.has("username") && !data.has("password") => {
+            require("username");
+            require("password");
         }
         "kubernetes.io/ssh-auth" => {
             let key = data.key("ssh-privatekey");

@@ -53,7 +53,11 @@ fn ports(ports: &At<'_, '_>) {
             name.duplicate_as(super::at::quote(name.text()), "");
         }
         let protocol = port.field("protocol");
-        if protocol.is_set() { protocol.one_of(rules::PROTOCOLS) } else { protocol.required("") }
+        if protocol.is_set() {
+            protocol.one_of(rules::PROTOCOLS)
+        } else {
+            protocol.required("")
+        }
         let app = port.field("appProtocol");
         if app.is_set() {
             app.named(names::qualified_name);

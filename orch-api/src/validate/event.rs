@@ -37,10 +37,14 @@ fn field<'v, 'c>(object: &'c At<'v, '_>, shown: &'c str) -> At<'v, 'c> {
 }
 
 pub(super) fn event(object: &At<'_, '_>) {
+    let before = object.faults().count();
     any_form(object);
     if !is_new_form(object) {
-        // The strategy asks nothing of the metadata, so only the common rules hold.
-        meta::object_of_any_kind(&object.field("metadata"), Some(Scope::Namespaced), names::path_segment_name);
+        // Its own rules ask nothing of the metadata; the common ones are asked when those are kept.
+        if object.faults().count() == before {
+            let meta = object.field("metadata");
+            meta::object_of_any_kind(&meta, Some(Scope::Namespaced), names::path_segment_name);
+        }
         return;
     }
     meta::object(object, Scope::Namespaced, names::dns1123_subdomain);

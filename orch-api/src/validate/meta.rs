@@ -5,6 +5,8 @@
 //! that names are generated and that an update keeps uid and times is done before. The invariant: what an update may
 //! leave out counts as kept.
 
+use std::borrow::Cow;
+
 use orch_core::{Fault, Scope, names};
 use serde_json::Value;
 
@@ -84,12 +86,14 @@ pub(super) fn object_of_any_kind(meta: &At<'_, '_>, scope: Option<Scope>, name_r
 }
 
 /// What follows the prefix is not known yet: a dash before it is fine.
-fn without_trailing_dash(prefix: &str) -> String {
-    let kept = prefix.strip_suffix('-').and_then(|rest| {
-        let last = rest.chars().next_back()?;
-        Some(format!("{}a", &rest[..rest.len() - last.len_utf8()]))
-    });
-    kept.unwrap_or_else(|| prefix.to_owned())
+fn without_trailing_dash(prefix: &str) -> Cow<'_, str> {
+    let Some(rest) = prefix.strip_suffix('-') else { return prefix.into() };
+    match rest.chars().next_back() {
+        None => prefix.into(),
+        Some(last) if last.is_ascii_alphanumeric() => rest.into(),
+        // Upstream replaces what is before the dash, too.
+        Some(last) => format!("{}a", &rest[..rest.len() - last.len_utf8()]).into(),
+    }
 }
 
 /// Changes of metadata (`ValidateObjectMetaAccessorUpdate`).
@@ -101,7 +105,9 @@ fn update(new: &At<'_, '_>, old: &At<'_, '_>) {
     if generation.is_set() && generation.number() < old.field("generation").number() {
         generation.invalid_number("must not be decremented");
     }
-    for name in ["name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"] {
+    for name in
+        ["name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"]
+    {
         let field = new.field(name);
         if field.is_set() || matches!(name, "name" | "namespace") {
             rules::immutable(&field, old.get(name));
@@ -129,7 +135,7 @@ fn no_new_finalizers(new: &At<'_, '_>, old: &Value) {
 }
 
 fn owner_references(at: &At<'_, '_>) {
-    let mut controller: Option<String> = None;
+    let mut controller = None;
     for owner in at.items() {
         // Upstream reports the faults of each at the list.
         let owner = at.with(owner.value());
@@ -137,19 +143,21 @@ fn owner_references(at: &At<'_, '_>) {
         if version(api_version.text()).is_empty() {
             api_version.invalid_text("version must not be empty");
         }
-        for field in ["kind", "name", "uid"].map(|name| owner.field(name)).iter().filter(|field| field.is_empty()) {
+        for field in
+            ["kind", "name", "uid"].map(|name| owner.field(name)).iter().filter(|field| field.is_empty())
+        {
             field.invalid_text("must not be empty");
         }
         if api_version.text() == "v1" && owner.get_text("kind") == "Event" {
             owner.invalid("/v1, Kind=Event is disallowed from being an owner");
         }
         if owner.field("controller").is_true() {
-            let this = || format!("{}/{}", owner.get_text("kind"), owner.get_text("name"));
-            match &controller {
-                None => controller = Some(this()),
-                Some(first) => at.invalid(format!(
-                    "Only one reference can have Controller set to true. Found \"true\" in references for {first} and {}",
-                    this()
+            let (kind, name) = (owner.get_text("kind"), owner.get_text("name"));
+            match controller {
+                None => controller = Some((kind, name)),
+                Some((first, of)) => at.invalid(format!(
+                    "Only one reference can have Controller set to true. Found \"true\" in references for \
+                     {first}/{of} and {kind}/{name}"
                 )),
             }
         }
@@ -211,7 +219,8 @@ fn managed_fields(at: &At<'_, '_>) {
             manager.too_long(MANAGER_MAX);
         }
         for (position, c) in manager.text().char_indices().filter(|(_, c)| c.is_control()) {
-            manager.invalid_text(format!("invalid character U+{:04X} (at position {position})", u32::from(c)));
+            manager
+                .invalid_text(format!("invalid character U+{:04X} (at position {position})", u32::from(c)));
         }
         let subresource = entry.field("subresource");
         if subresource.len() > SUBRESOURCE_MAX {

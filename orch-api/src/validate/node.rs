@@ -80,7 +80,11 @@ fn taints(at: &At<'_, '_>) {
             value.invalid_text(messages.join(";"));
         }
         let effect = taint.field("effect");
-        if effect.is_empty() { effect.required("") } else { scheduling::taint_effect(&effect) }
+        if effect.is_empty() {
+            effect.required("")
+        } else {
+            scheduling::taint_effect(&effect)
+        }
         if !seen.insert((effect.text(), taint.get_text("key"))) {
             let shown = format!(
                 "{{\"Key\":{},\"Value\":{},\"Effect\":{},\"TimeAdded\":{}}}",
@@ -150,13 +154,15 @@ fn declared_features(at: &At<'_, '_>) {
 
 fn is_feature_name(name: &str) -> bool {
     let segment = |segment: &str| {
-        segment.starts_with(|c: char| c.is_ascii_alphabetic()) && segment.bytes().all(|c| c.is_ascii_alphanumeric())
+        segment.starts_with(|c: char| c.is_ascii_alphabetic())
+            && segment.bytes().all(|c| c.is_ascii_alphanumeric())
     };
     name.starts_with(|c: char| c.is_ascii_uppercase()) && name.split('/').all(segment)
 }
 
 fn pod_cidrs(at: &At<'_, '_>) {
-    let ips: Vec<_> = at.items().filter_map(|cidr| address::cidr(&cidr, cidr.text(), &BTreeSet::new())).collect();
+    let ips: Vec<_> =
+        at.items().filter_map(|cidr| address::cidr(&cidr, cidr.text(), &BTreeSet::new())).collect();
     if at.len() > 1 && (at.len() > 2 || !address::is_dual_stack(ips.into_iter())) {
         at.invalid_as(show(at.value()), "may specify no more than one CIDR for each IP family");
     }

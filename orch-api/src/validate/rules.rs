@@ -52,7 +52,11 @@ pub(super) fn annotations(at: &At<'_, '_>) {
 
 /// In lower case, without a copy when it is already.
 pub(super) fn lowercase(text: &str) -> Cow<'_, str> {
-    if text.bytes().any(|byte| byte.is_ascii_uppercase()) { text.to_ascii_lowercase().into() } else { text.into() }
+    if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        text.to_ascii_lowercase().into()
+    } else {
+        text.into()
+    }
 }
 
 /// In lower case where case does not matter.
@@ -166,7 +170,8 @@ pub(super) fn at_most_100_percent(at: &At<'_, '_>) {
 /// A DNS subdomain whose labels may have `_` (`IsDNS1123SubdomainWithUnderscore`).
 pub(super) fn subdomain_with_underscore(name: &str) -> names::Validity {
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
-    let outer = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    let outer =
+        |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
     let label = |label: &str| {
         let label = label.strip_prefix('_').unwrap_or(label).as_bytes();
         outer(label.first()) && outer(label.last()) && label.iter().copied().all(inner)

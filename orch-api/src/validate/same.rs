@@ -34,7 +34,8 @@ const ZERO_MATTERS: &[&str] = &[
 ];
 
 /// Maps whose values are quantities.
-const QUANTITIES: &[&str] = &["allocatable", "allocatedResources", "capacity", "limits", "overhead", "requests"];
+const QUANTITIES: &[&str] =
+    &["allocatable", "allocatedResources", "capacity", "limits", "overhead", "requests"];
 
 /// Whether `left` and `right` mean the same.
 pub(super) fn same(left: &Value, right: &Value) -> bool {
@@ -74,7 +75,8 @@ fn same_as(left: &Value, right: &Value, key: &str, is_quantity: bool) -> bool {
         _ if left == right => true,
         (Value::Null, zero) | (zero, Value::Null) => is_zero(zero) && !ZERO_MATTERS.contains(&key),
         (Value::Array(left), Value::Array(right)) => {
-            left.len() == right.len() && left.iter().zip(right).all(|(left, right)| same_as(left, right, "", false))
+            left.len() == right.len()
+                && left.iter().zip(right).all(|(left, right)| same_as(left, right, "", false))
         }
         (Value::Object(_), Value::Object(_)) => {
             let quantities = QUANTITIES.contains(&key);
@@ -112,7 +114,9 @@ fn is_zero(value: &Value) -> bool {
         Value::Number(number) => number.as_f64() == Some(0.0),
         Value::String(text) => text.is_empty(),
         Value::Array(list) => list.is_empty(),
-        Value::Object(map) => map.iter().all(|(key, value)| is_zero(value) && !ZERO_MATTERS.contains(&key.as_str())),
+        Value::Object(map) => {
+            map.iter().all(|(key, value)| is_zero(value) && !ZERO_MATTERS.contains(&key.as_str()))
+        }
     }
 }
 
@@ -122,29 +126,33 @@ mod tests {
     use serde_json::json;
 
     #[track_caller]
-    fn check(left: Value, right: Value, expected: bool) {
-        assert_eq!(same(&left, &right), expected, "{left} {right}");
-        assert_eq!(same(&right, &left), expected, "{right} {left}");
+    fn check(left: &Value, right: &Value, expected: bool) {
+        assert_eq!(same(left, right), expected, "{left} {right}");
+        assert_eq!(same(right, left), expected, "{right} {left}");
     }
 
     #[test]
     fn spelling_makes_no_difference() {
-        check(json!({"a": []}), json!({}), true);
-        check(json!({"resources": {}}), json!({}), true);
-        check(json!({"hostNetwork": false, "subPath": ""}), json!({}), true);
-        check(json!({"limits": {"cpu": "1000m", "memory": 1024}}), json!({"limits": {"cpu": "1", "memory": "1Ki"}}), true);
-        check(json!({"spec": {"hostPID": false}}), json!({}), true);
+        check(&json!({"a": []}), &json!({}), true);
+        check(&json!({"resources": {}}), &json!({}), true);
+        check(&json!({"hostNetwork": false, "subPath": ""}), &json!({}), true);
+        check(
+            &json!({"limits": {"cpu": "1000m", "memory": 1024}}),
+            &json!({"limits": {"cpu": "1", "memory": "1Ki"}}),
+            true,
+        );
+        check(&json!({"spec": {"hostPID": false}}), &json!({}), true);
     }
 
     #[test]
     fn meaning_makes_a_difference() {
-        check(json!({"a": 1}), json!({"a": 2}), false);
-        check(json!({"a": [1]}), json!({"a": [1, 2]}), false);
-        check(json!({"name": "1000m"}), json!({"name": "1"}), false);
-        check(json!({"emptyDir": {}}), json!({}), false);
-        check(json!({"runAsUser": 0}), json!({}), false);
-        check(json!({"storageClassName": ""}), json!({}), false);
-        check(json!({"a": {"b": 1}}), json!({}), false);
+        check(&json!({"a": 1}), &json!({"a": 2}), false);
+        check(&json!({"a": [1]}), &json!({"a": [1, 2]}), false);
+        check(&json!({"name": "1000m"}), &json!({"name": "1"}), false);
+        check(&json!({"emptyDir": {}}), &json!({}), false);
+        check(&json!({"runAsUser": 0}), &json!({}), false);
+        check(&json!({"storageClassName": ""}), &json!({}), false);
+        check(&json!({"a": {"b": 1}}), &json!({}), false);
     }
 
     #[test]

@@ -80,11 +80,13 @@ fn any_service(object: &At<'_, '_>, old: Option<&At<'_, '_>>) {
 
 /// Two annotations that say the same must agree.
 fn topology(meta: &At<'_, '_>) {
-    if let (Some(mode), Some(hints)) = (rules::annotation(meta, MODE), rules::annotation(meta, HINTS)) {
-        if mode != hints {
-            let annotations = meta.field("annotations");
-            annotations.key(MODE).invalid_text(format!("must match annotations[{HINTS}] when both are specified"));
-        }
+    if let (Some(mode), Some(hints)) = (rules::annotation(meta, MODE), rules::annotation(meta, HINTS))
+        && mode != hints
+    {
+        let annotations = meta.field("annotations");
+        annotations
+            .key(MODE)
+            .invalid_text(format!("must match annotations[{HINTS}] when both are specified"));
     }
 }
 
@@ -176,9 +178,8 @@ fn session_affinity(spec: &At<'_, '_>) {
             let timeout = client.field("timeoutSeconds");
             match [config, client, timeout].iter().find(|part| !part.is_set()) {
                 Some(missing) => missing.required("when session affinity type is ClientIP"),
-                None if !(1..=AFFINITY_SECONDS_MAX).contains(&timeout.number()) => timeout.invalid_number(format!(
-                    "must be greater than 0 and less than {AFFINITY_SECONDS_MAX}"
-                )),
+                None if !(1..=AFFINITY_SECONDS_MAX).contains(&timeout.number()) => timeout
+                    .invalid_number(format!("must be greater than 0 and less than {AFFINITY_SECONDS_MAX}")),
                 None => {}
             }
         }
@@ -197,7 +198,8 @@ fn source_ranges(meta: &At<'_, '_>, spec: &At<'_, '_>, old: Option<&At<'_, '_>>)
             ranges.forbidden(RULE);
         }
         let old_spec = old.map(|old| old.field("spec"));
-        let before = old_spec.map_or_else(BTreeSet::new, |spec| texts(&spec.field("loadBalancerSourceRanges")));
+        let before =
+            old_spec.map_or_else(BTreeSet::new, |spec| texts(&spec.field("loadBalancerSourceRanges")));
         let existing = before.into_iter().map(str::trim).collect();
         for range in ranges.items() {
             address::cidr(&range, range.text().trim(), &existing);
@@ -210,7 +212,8 @@ fn source_ranges(meta: &At<'_, '_>, spec: &At<'_, '_>, old: Option<&At<'_, '_>>)
     if !is_load_balancer {
         annotation.forbidden(RULE);
     }
-    let unchanged = old.is_some_and(|old| rules::annotation(&old.field("metadata"), SOURCE_RANGES) == Some(text));
+    let unchanged =
+        old.is_some_and(|old| rules::annotation(&old.field("metadata"), SOURCE_RANGES) == Some(text));
     if !unchanged && !text.trim().is_empty() {
         for range in text.trim().split(',') {
             address::cidr(&annotation, range.trim(), &BTreeSet::new());

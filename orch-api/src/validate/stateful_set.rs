@@ -27,7 +27,9 @@ pub(super) fn stateful_set(object: &At<'_, '_>) {
     meta::object(object, Scope::Namespaced, names::dns1123_label);
     let spec = object.field("spec");
     strategies(&spec);
-    spec.field("volumeClaimTemplates").items().for_each(|template| claim::claim_spec(&template.field("spec")));
+    spec.field("volumeClaimTemplates")
+        .items()
+        .for_each(|template| claim::claim_spec(&template.field("spec")));
     numbers(&spec);
     spec.field("serviceName").optional_name(names::dns1123_label);
     selector_and_template(&spec, Template::Judged);

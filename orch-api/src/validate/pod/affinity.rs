@@ -94,7 +94,9 @@ fn fields(requirement: &At<'_, '_>) {
         (requirement.field("operator"), requirement.field("values"), requirement.field("key"));
     match operator.text() {
         "In" | "NotIn" if values.len() != 1 => {
-            values.required("must be only one value when `operator` is 'In' or 'NotIn' for node field selector");
+            values.required(
+                "must be only one value when `operator` is 'In' or 'NotIn' for node field selector",
+            );
         }
         "In" | "NotIn" => {}
         _ => operator.invalid_text("not a valid selector operator"),

@@ -104,7 +104,9 @@ fn agrees(profile: &At<'_, '_>, annotation: &str, what: &str) {
     let (kind, path) = (profile.field("type"), profile.field("localhostProfile"));
     let same_type = match kind.text() {
         "Unconfined" => annotation == UNCONFINED,
-        "RuntimeDefault" => annotation == RUNTIME_DEFAULT || (what == "seccomp" && annotation == DOCKER_DEFAULT),
+        "RuntimeDefault" => {
+            annotation == RUNTIME_DEFAULT || (what == "seccomp" && annotation == DOCKER_DEFAULT)
+        }
         "Localhost" => annotation.starts_with(LOCALHOST),
         _ => true,
     };

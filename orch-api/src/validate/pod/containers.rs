@@ -78,7 +78,11 @@ fn before<'v>(containers: &At<'v, '_>, seen: &mut Seen<&'v str>, context: &Conte
             continue;
         }
         let fields = ["lifecycle", "livenessProbe", "readinessProbe", "startupProbe"];
-        fields.map(|name| container.field(name)).iter().filter(|at| at.is_set()).for_each(|at| at.forbidden(RULE));
+        fields
+            .map(|name| container.field(name))
+            .iter()
+            .filter(|at| at.is_set())
+            .for_each(|at| at.forbidden(RULE));
         for resize in container.field("resizePolicy").items() {
             let policy = resize.field("restartPolicy");
             if policy.text() == "RestartContainer" {
@@ -141,7 +145,11 @@ fn ports(ports: &At<'_, '_>) {
             }
         }
         let number = port.field("containerPort");
-        if number.number() == 0 { number.required("") } else { rules::port_number(&number) }
+        if number.number() == 0 {
+            number.required("")
+        } else {
+            rules::port_number(&number)
+        }
         let host = port.field("hostPort");
         if host.number() != 0 {
             rules::port_number(&host);

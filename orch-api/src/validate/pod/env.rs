@@ -81,7 +81,9 @@ fn value_from(from: &At<'_, '_>, value: &str) {
     given("secretKeyRef", key);
     given("fileKeyRef", file_key);
     let rule = match count {
-        0 => "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`",
+        0 => {
+            "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`"
+        }
         _ if !value.is_empty() => "may not be specified when `value` is not empty",
         1 => return,
         _ => "may not have more than one field specified at a time",
@@ -128,7 +130,8 @@ fn subscript(path: &str) -> Option<(&str, &str)> {
 /// A reference to a resource of a container, which a volume has to name.
 pub(super) fn resource(at: &At<'_, '_>, is_volume: bool) {
     let name = at.field("resource");
-    let is_huge = ["limits.hugepages-", "requests.hugepages-"].iter().any(|prefix| name.text().starts_with(prefix));
+    let is_huge =
+        ["limits.hugepages-", "requests.hugepages-"].iter().any(|prefix| name.text().starts_with(prefix));
     if is_volume && at.field("containerName").is_empty() {
         at.field("containerName").required("");
     } else if name.is_empty() {

@@ -96,16 +96,51 @@ fn port(at: &At<'_, '_>, _: &Context<'_>) {
 fn sleep(at: &At<'_, '_>, context: &Context<'_>) {
     let seconds = at.field("seconds").number();
     if let Some(grace) = context.grace_period.filter(|grace| !(0..=*grace).contains(&seconds)) {
-        at.invalid_as(seconds, format!("must be non-negative and less than terminationGracePeriodSeconds ({grace})"));
+        at.invalid_as(
+            seconds,
+            format!("must be non-negative and less than terminationGracePeriodSeconds ({grace})"),
+        );
     }
 }
 
 /// The signals of Linux besides those with a number.
 const SIGNALS: &[&str] = &[
-    "SIGABRT", "SIGALRM", "SIGBUS", "SIGCHLD", "SIGCLD", "SIGCONT", "SIGFPE", "SIGHUP", "SIGILL", "SIGINT", "SIGIO",
-    "SIGIOT", "SIGKILL", "SIGPIPE", "SIGPOLL", "SIGPROF", "SIGPWR", "SIGQUIT", "SIGRTMAX", "SIGRTMIN", "SIGSEGV",
-    "SIGSTKFLT", "SIGSTOP", "SIGSYS", "SIGTERM", "SIGTRAP", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGURG", "SIGUSR1",
-    "SIGUSR2", "SIGVTALRM", "SIGWINCH", "SIGXCPU", "SIGXFSZ",
+    "SIGABRT",
+    "SIGALRM",
+    "SIGBUS",
+    "SIGCHLD",
+    "SIGCLD",
+    "SIGCONT",
+    "SIGFPE",
+    "SIGHUP",
+    "SIGILL",
+    "SIGINT",
+    "SIGIO",
+    "SIGIOT",
+    "SIGKILL",
+    "SIGPIPE",
+    "SIGPOLL",
+    "SIGPROF",
+    "SIGPWR",
+    "SIGQUIT",
+    "SIGRTMAX",
+    "SIGRTMIN",
+    "SIGSEGV",
+    "SIGSTKFLT",
+    "SIGSTOP",
+    "SIGSYS",
+    "SIGTERM",
+    "SIGTRAP",
+    "SIGTSTP",
+    "SIGTTIN",
+    "SIGTTOU",
+    "SIGURG",
+    "SIGUSR1",
+    "SIGUSR2",
+    "SIGVTALRM",
+    "SIGWINCH",
+    "SIGXCPU",
+    "SIGXFSZ",
 ];
 
 fn stop_signal(at: &At<'_, '_>, os: Option<&str>) {
@@ -116,7 +151,8 @@ fn stop_signal(at: &At<'_, '_>, os: Option<&str>) {
         None => at.forbidden("may not be set for containers with empty `spec.os.name`"),
         Some("windows") => at.one_of(&["SIGKILL", "SIGTERM"]),
         Some("linux") if !SIGNALS.contains(&at.text()) => {
-            let numbered = (1..=15).map(|n| format!("SIGRTMIN+{n}")).chain((1..=14).map(|n| format!("SIGRTMAX-{n}")));
+            let numbered =
+                (1..=15).map(|n| format!("SIGRTMIN+{n}")).chain((1..=14).map(|n| format!("SIGRTMAX-{n}")));
             let mut all: Vec<String> = SIGNALS.iter().map(ToString::to_string).chain(numbered).collect();
             all.sort_unstable();
             let all: Vec<&str> = all.iter().map(String::as_str).collect();

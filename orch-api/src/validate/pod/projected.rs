@@ -37,8 +37,14 @@ pub(super) fn projected(volume: &At<'_, '_>, _: &Holder<'_>) {
     let mut paths = Paths { volume, seen: BTreeSet::new() };
     for source in volume.field("sources").items() {
         let mut count = 0;
-        for name in ["secret", "configMap", "downwardAPI", "serviceAccountToken", "clusterTrustBundle", "podCertificate"]
-        {
+        for name in [
+            "secret",
+            "configMap",
+            "downwardAPI",
+            "serviceAccountToken",
+            "clusterTrustBundle",
+            "podCertificate",
+        ] {
             let projection = source.field(name);
             if !projection.is_set() {
                 continue;
@@ -94,7 +100,10 @@ fn downward_file(file: &At<'_, '_>) {
     if field.is_set() {
         env::field(&field, env::FILE_FIELDS);
         if resource.is_set() {
-            file.invalid_as("\"resource\"", "fieldRef and resourceFieldRef can not be specified simultaneously");
+            file.invalid_as(
+                "\"resource\"",
+                "fieldRef and resourceFieldRef can not be specified simultaneously",
+            );
         }
     } else if resource.is_set() {
         env::resource(&resource, true);

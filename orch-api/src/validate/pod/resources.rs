@@ -197,10 +197,14 @@ fn requirements(at: &At<'_, '_>, name_rule: NameRule, claims: &BTreeSet<&str>) {
     for (name, request) in requests.entries() {
         let amount = one_amount(&request, name, name_rule);
         note(name);
-        if limits.has(name) {
+        let limit = limits.get(name);
+        if limit == request.value() {
+            continue;
+        }
+        if !limit.is_null() {
             // An unreadable limit is reported already.
             let before = limits.faults().count();
-            let limit = limits.field(name).quantity();
+            let limit = limits.with(limit).quantity();
             limits.faults().truncate(before);
             let relation = if amount != limit && !may_overcommit(name) {
                 "equal to"
@@ -242,13 +246,15 @@ fn container_claims(at: &At<'_, '_>, pod_claims: &BTreeSet<&str>) {
             if !is_new {
                 name.duplicate_as(quote(&format!("{}/{}", name.text(), request.text())), "");
             } else if request.is_empty() {
-                let with_requests = seen.range((name.text(), "\0")..).take_while(|(other, _)| *other == name.text());
+                let with_requests =
+                    seen.range((name.text(), "\0")..).take_while(|(other, _)| *other == name.text());
                 with_requests.for_each(|_| name.duplicate());
             }
         }
         if !pod_claims.contains(name.text()) {
             let known: Vec<&str> = pod_claims.iter().copied().collect();
-            let rest = if known.is_empty() { " which is empty".into() } else { format!(": {}", known.join(", ")) };
+            let rest =
+                if known.is_empty() { " which is empty".into() } else { format!(": {}", known.join(", ")) };
             name.not_found_because(format!("must be one of the names in pod.spec.resourceClaims{rest}"));
         }
     }
@@ -259,7 +265,9 @@ pub(super) fn pod_claims<'v>(claims: &At<'v, '_>, whose: Whose<'_, 'v>) {
     let mut seen = Seen::new();
     for claim in claims.items() {
         if whose.is_mirror() {
-            At::root(&Value::Null, claims.faults()).shown("[]").forbidden("static pods do not support resource claims");
+            At::root(&Value::Null, claims.faults())
+                .shown("[]")
+                .forbidden("static pods do not support resource claims");
             continue;
         }
         let name = claim.field("name");
@@ -274,7 +282,9 @@ pub(super) fn pod_claims<'v>(claims: &At<'v, '_>, whose: Whose<'_, 'v>) {
         match sources.iter().filter(|source| source.is_set()).count() {
             0 => claim.invalid("must specify one of: `resourceClaimName`, `resourceClaimTemplateName`"),
             1 => {}
-            _ => claim.invalid("at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified"),
+            _ => claim.invalid(
+                "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified",
+            ),
         }
         let given = sources.iter().filter(|source| source.is_set());
         given.for_each(|source| source.named(names::dns1123_subdomain));

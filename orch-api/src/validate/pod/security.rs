@@ -55,7 +55,9 @@ pub(super) fn container(context: &At<'_, '_>, host_users: bool) {
         }
         let capabilities = context.field("capabilities");
         for _ in capabilities.field("add").list().iter().filter(|capability| *capability == "CAP_SYS_ADMIN") {
-            context.invalid("cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN");
+            context.invalid(
+                "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN",
+            );
         }
     }
     windows::options(&context.field("windowsOptions"));
@@ -78,7 +80,9 @@ fn seccomp(profile: &At<'_, '_>) {
     match (kind.text() == "Localhost", path.is_set()) {
         (true, true) => rules::descending_path(&path),
         (true, false) => path.required("must be set when seccomp type is Localhost"),
-        (false, true) => path.invalid_as(show(profile.value()), "can only be set when seccomp type is Localhost"),
+        (false, true) => {
+            path.invalid_as(show(profile.value()), "can only be set when seccomp type is Localhost")
+        }
         (false, false) => {}
     }
 }
@@ -139,7 +143,8 @@ fn is_sysctl(name: &str) -> bool {
     let is_end = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let segment = |segment: &str| {
         let bytes = segment.as_bytes();
-        let ends = bytes.first().zip(bytes.last()).is_some_and(|(first, last)| is_end(*first) && is_end(*last));
+        let ends =
+            bytes.first().zip(bytes.last()).is_some_and(|(first, last)| is_end(*first) && is_end(*last));
         ends && bytes.iter().all(|byte| is_end(*byte) || matches!(byte, b'-' | b'_'))
     };
     name.len() <= SYSCTL_MAX && name.split(['.', '/']).all(segment)

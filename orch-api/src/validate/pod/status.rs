@@ -107,7 +107,10 @@ fn all_may_restart(spec: &At<'_, '_>) -> bool {
     ["initContainers", "containers"].iter().any(|list| {
         spec.field(list).items().any(|container| {
             let rules = container.field("restartPolicyRules");
-            rules.list().iter().any(|rule| rule.get("action").is_some_and(|action| action == "RestartAllContainers"))
+            rules
+                .list()
+                .iter()
+                .any(|rule| rule.get("action").is_some_and(|action| action == "RestartAllContainers"))
         })
     })
 }
@@ -180,9 +183,15 @@ fn extended_claim(status: &At<'_, '_>, spec: &At<'_, '_>) {
         let fields = ["containerName", "resourceName", "requestName"].map(|name| mapping.field(name));
         let [container, resource, request] = &fields;
         match containers.get(container.text()) {
-            None => container
-                .invalid_text("must match the name of an entry in spec.initContainers.name or spec.containers.name"),
-            Some(container) if container.pointer("/resources/requests").and_then(|of| of.get(resource.text())).is_none() => {
+            None => container.invalid_text(
+                "must match the name of an entry in spec.initContainers.name or spec.containers.name",
+            ),
+            Some(container)
+                if container
+                    .pointer("/resources/requests")
+                    .and_then(|of| of.get(resource.text()))
+                    .is_none() =>
+            {
                 resource.invalid_text(
                     "must match the extended resource name of an entry in spec.initContainers.resources.requests or \
                      spec.containers.resources.requests",
@@ -202,9 +211,11 @@ fn extended_claim(status: &At<'_, '_>, spec: &At<'_, '_>) {
 fn container_statuses(status: &At<'_, '_>, spec: &At<'_, '_>) {
     let os = spec.field("os");
     let is_windows = os.get_text("name") == "windows";
-    for (list, containers) in
-        [("containerStatuses", "containers"), ("initContainerStatuses", "initContainers"), ("ephemeralContainerStatuses", "")]
-    {
+    for (list, containers) in [
+        ("containerStatuses", "containers"),
+        ("initContainerStatuses", "initContainers"),
+        ("ephemeralContainerStatuses", ""),
+    ] {
         let of = by_name(&spec.field(containers));
         for container in status.field(list).items() {
             let user = container.field("user");
@@ -235,7 +246,8 @@ fn allocated(device: &At<'_, '_>, container: Option<&Value>) {
         let (known, why) = if name.text().starts_with("claim:") {
             let claims = container.pointer("/resources/claims").and_then(Value::as_array);
             let is_it = |claim: &Value| {
-                let text = |name: &str| claim.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+                let text =
+                    |name: &str| claim.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
                 let request = text("request").map(|request| format!("/{request}")).unwrap_or_default();
                 name.text() == format!("claim:{}{request}", text("name").unwrap_or(""))
             };

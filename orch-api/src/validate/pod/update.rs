@@ -96,7 +96,10 @@ fn only_removed_gates(new: &At<'_, '_>, old: &At<'_, '_>) {
     for gate in new.items() {
         let name = gate.field("name");
         if !before.contains(name.text()) {
-            name.forbidden(format!("only deletion is allowed, but found new scheduling gate '{}'", name.text()));
+            name.forbidden(format!(
+                "only deletion is allowed, but found new scheduling gate '{}'",
+                name.text()
+            ));
         }
     }
 }

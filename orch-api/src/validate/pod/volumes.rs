@@ -72,7 +72,8 @@ pub(super) fn volumes<'v>(list: &At<'v, '_>, whose: Whose<'_, 'v>) -> BTreeMap<&
     let replaced = of_claim_templates(list, whose.claim_templates(), &mut valid);
     let created = created_claims(list, whose.pod_name());
     let kept = list.list().iter().filter(|volume| {
-        replaced.is_empty() || !volume.get("name").and_then(Value::as_str).is_some_and(|name| replaced.contains(name))
+        replaced.is_empty()
+            || !volume.get("name").and_then(Value::as_str).is_some_and(|name| replaced.contains(name))
     });
     for (index, volume) in kept.enumerate() {
         let volume = list.item(volume, replaced.len() + index);
@@ -136,7 +137,9 @@ fn created_claims(list: &At<'_, '_>, pod: &str) -> BTreeSet<String> {
 fn composed_names(volume: &At<'_, '_>, pod: &str) {
     let name = volume.field("name");
     let iscsi = volume.field("iscsi");
-    if iscsi.has("initiatorName") && source::too_long_for_initiator(name.text(), iscsi.get_text("targetPortal")) {
+    if iscsi.has("initiatorName")
+        && source::too_long_for_initiator(name.text(), iscsi.get_text("targetPortal"))
+    {
         name.invalid_text(source::INITIATOR_RULE);
     }
     if !pod.is_empty() && !name.is_empty() && volume.has("ephemeral") {

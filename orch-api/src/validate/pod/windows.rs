@@ -150,20 +150,20 @@ fn is_domain(domain: &str) -> bool {
 
 /// Either all containers of a pod are processes of the host, or none.
 pub(super) fn host_process(spec: &At<'_, '_>) {
-    let of = |context: &Value| context.pointer("/windowsOptions/hostProcess").and_then(Value::as_bool);
+    let of = |context: &Value| context.get("windowsOptions")?.get("hostProcess")?.as_bool();
     let of_pod = of(spec.get("securityContext"));
     let (mut all, mut host) = (0, 0);
     each_container(spec, |container| {
         all += 1;
         let context = container.field("securityContext");
         let own = of(context.value());
-        if let (Some(pod), Some(own)) = (of_pod, own) {
-            if pod != own {
-                let options = context.field("windowsOptions");
-                options
-                    .field("hostProcess")
-                    .invalid(format!("pod hostProcess value must be identical if both are specified, was {pod}"));
-            }
+        if let (Some(pod), Some(own)) = (of_pod, own)
+            && pod != own
+        {
+            let options = context.field("windowsOptions");
+            options
+                .field("hostProcess")
+                .invalid(format!("pod hostProcess value must be identical if both are specified, was {pod}"));
         }
         host += usize::from(own.or(of_pod) == Some(true));
     });

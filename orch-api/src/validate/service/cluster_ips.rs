@@ -50,7 +50,8 @@ pub(super) fn cluster_ips(spec: &At<'_, '_>, existing: &BTreeSet<&str>) {
             Some("IPv6") if !is_v6 => "an IPv6",
             _ => continue,
         };
-        ips.index(index).invalid_text(format!("expected {expected} value as indicated by `ipFamilies[{index}]`"));
+        ips.index(index)
+            .invalid_text(format!("expected {expected} value as indicated by `ipFamilies[{index}]`"));
     }
 }
 
@@ -95,7 +96,9 @@ fn changed_ips(new: &At<'_, '_>, old: &At<'_, '_>) {
     let shown = ips.value();
     let refuse = |index: usize, why: &str| ips.index(index).with(shown).invalid(why);
     if before.len() == ips.len() {
-        for (index, _) in before.list().iter().zip(ips.list()).enumerate().filter(|(_, (old, new))| old != new) {
+        for (index, _) in
+            before.list().iter().zip(ips.list()).enumerate().filter(|(_, (old, new))| old != new)
+        {
             refuse(index, "may not change once set");
         }
         return;
@@ -122,10 +125,10 @@ fn changed_families(new: &At<'_, '_>, old: &At<'_, '_>) {
     if before.len() > families.len() && new.field("clusterIPs").is_empty() {
         refuse(families.value(), "primary ipFamily can not be unset");
     }
-    if let (Some(new_first), Some(old_first)) = (families.list().first(), before.list().first()) {
-        if new_first != old_first {
-            refuse(new.get("clusterIPs"), "may not change once set");
-        }
+    if let (Some(new_first), Some(old_first)) = (families.list().first(), before.list().first())
+        && new_first != old_first
+    {
+        refuse(new.get("clusterIPs"), "may not change once set");
     }
     if before.len() > families.len() && families.len() == 1 {
         releases_second(new, "ipFamily");

@@ -25,7 +25,11 @@ pub(in super::super) fn class(object: &At<'_, '_>) {
         policy.one_of(&["Delete", "Retain"]);
     }
     let mode = object.field("volumeBindingMode");
-    if mode.is_set() { mode.one_of(&["Immediate", "WaitForFirstConsumer"]) } else { mode.required("") }
+    if mode.is_set() {
+        mode.one_of(&["Immediate", "WaitForFirstConsumer"])
+    } else {
+        mode.required("")
+    }
     topologies(&object.field("allowedTopologies"));
 }
 

@@ -49,19 +49,25 @@ pub(in super::super) fn exactly_one(at: &At<'_, '_>, table: &[Source], holder: &
 }
 
 fn first_of_several(at: &At<'_, '_>, table: &[Source], holder: &Holder<'_>) {
-    let mut count = 0;
-    for source in table.iter().filter(|source| at.has(source.key)) {
+    for (count, source) in table.iter().filter(|source| at.has(source.key)).enumerate() {
         match source.refused {
             Some(refused) if count > 0 => at.field(refused).forbidden(ONE_TYPE),
             _ => (source.rule)(&at.field_shown(source.key, source.shown), holder),
         }
-        count += 1;
     }
 }
 
 pub(in super::super) fn host_path(at: &At<'_, '_>, _: &Holder<'_>) {
-    const TYPES: &[&str] =
-        &["", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket"];
+    const TYPES: &[&str] = &[
+        "",
+        "BlockDevice",
+        "CharDevice",
+        "Directory",
+        "DirectoryOrCreate",
+        "File",
+        "FileOrCreate",
+        "Socket",
+    ];
     let path = at.field("path");
     if path.is_empty() {
         path.required("");
@@ -121,7 +127,11 @@ pub(in super::super) fn too_long_for_initiator(volume: &str, portal: &str) -> bo
 fn iscsi_target(at: &At<'_, '_>, unknown_form: &str) {
     at.require(&["targetPortal"]);
     let iqn = at.field("iqn");
-    if iqn.is_empty() { iqn.required("") } else { iscsi_name(&iqn, unknown_form) }
+    if iqn.is_empty() {
+        iqn.required("")
+    } else {
+        iscsi_name(&iqn, unknown_form)
+    }
     let lun = at.field("lun");
     if !(0..=255).contains(&lun.number()) {
         lun.invalid_number("must be between 0 and 255, inclusive");
@@ -248,7 +258,9 @@ pub(in super::super) fn quobyte(at: &At<'_, '_>, _: &Holder<'_>) {
     } else if at.field("tenant").len() >= 65 {
         at.field("tenant").required("must be a UUID and may not exceed a length of 64 characters");
     } else {
-        let is_pair = |pair: &str| pair.rsplit_once(':').is_some_and(|(host, _)| !host.contains(':') || host.ends_with(']'));
+        let is_pair = |pair: &str| {
+            pair.rsplit_once(':').is_some_and(|(host, _)| !host.contains(':') || host.ends_with(']'))
+        };
         for _ in registry.text().split(',').filter(|pair| !is_pair(pair)) {
             registry.invalid_text(PAIRS);
         }
@@ -261,7 +273,8 @@ pub(in super::super) fn flex_volume(at: &At<'_, '_>, _: &Holder<'_>) {
     for (key, option) in at.field("options").entries() {
         let namespace = format!(".{}", rules::lowercase(key.split('/').next().unwrap_or(key)));
         if namespace.ends_with(".kubernetes.io") || namespace.ends_with(".k8s.io") {
-            option.invalid_as(super::super::at::quote(key), "kubernetes.io and k8s.io namespaces are reserved");
+            option
+                .invalid_as(super::super::at::quote(key), "kubernetes.io and k8s.io namespaces are reserved");
         }
     }
 }

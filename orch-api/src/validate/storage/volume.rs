@@ -68,8 +68,12 @@ fn local(at: &At<'_, '_>, _: &Holder<'_>) {
 }
 
 fn csi(at: &At<'_, '_>, _: &Holder<'_>) {
-    const SECRETS: &[&str] =
-        &["controllerPublishSecretRef", "controllerExpandSecretRef", "nodePublishSecretRef", "nodeExpandSecretRef"];
+    const SECRETS: &[&str] = &[
+        "controllerPublishSecretRef",
+        "controllerExpandSecretRef",
+        "nodePublishSecretRef",
+        "nodeExpandSecretRef",
+    ];
     source::csi_driver(&at.field("driver"));
     at.require(&["volumeHandle"]);
     for secret in SECRETS.iter().map(|name| at.field(name)).filter(At::is_set) {
@@ -88,12 +92,15 @@ pub(in super::super) fn volume_update(change: &Change<'_, '_>) {
     volume(&change.new);
     core_rules(&change.new);
     if SOURCES.iter().any(|source| is_other_source(source.key, &new, &old)) {
-        new.field("persistentvolumesource").forbidden("spec.persistentvolumesource is immutable after creation");
+        new.field("persistentvolumesource")
+            .forbidden("spec.persistentvolumesource is immutable after creation");
     }
     // Upstream reports these two without `spec`.
     let shown = At::root(new.value(), new.faults());
     rules::immutable(&shown.field("volumeMode"), old.get("volumeMode"));
-    if old.has("nodeAffinity") && !affinity::same_but_renamed_labels(new.get("nodeAffinity"), old.get("nodeAffinity")) {
+    if old.has("nodeAffinity")
+        && !affinity::same_but_renamed_labels(new.get("nodeAffinity"), old.get("nodeAffinity"))
+    {
         let node_affinity = shown.field("nodeAffinity");
         node_affinity.invalid("field is immutable, except for updating from beta label to GA");
     }

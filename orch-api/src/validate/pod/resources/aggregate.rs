@@ -26,7 +26,8 @@ pub(super) fn fits(spec: &At<'_, '_>, pod: &At<'_, '_>) {
     for (name, needed) in aggregate(spec, "requests") {
         at_least(&requests, name, needed, "requests");
     }
-    for (name, needed) in aggregate(spec, "limits").into_iter().filter(|(name, _)| super::is_huge_pages(name)) {
+    for (name, needed) in aggregate(spec, "limits").into_iter().filter(|(name, _)| super::is_huge_pages(name))
+    {
         at_least(&limits, name, needed, "limits");
     }
     for (index, container) in spec.field("containers").items().enumerate() {
