@@ -1,7 +1,7 @@
 //! The steps of a rollout (`pkg/controller/deployment/rolling.go`, `recreate.go`): one kind of step a turn.
 
 use super::revision;
-use super::turn::Turn;
+use super::turn::{Set, Turn};
 
 /// From old pods to new ones within the bounds.
 pub(super) fn roll(turn: &mut Turn<'_>) {
@@ -21,7 +21,8 @@ pub(super) fn recreate(turn: &mut Turn<'_>) {
     let scaled = old.iter().filter(|at| turn.scale(**at, 0)).count();
     let running = old.iter().any(|at| {
         let row = turn.sets[*at].row;
-        row.facts.actual > 0 || turn.observed.running.contains(row.object.uid())
+        let is_idle = turn.sets[*at].is_observed() && row.facts.actual == 0;
+        !is_idle || turn.observed.running.contains(row.object.uid())
     });
     if scaled > 0 || running {
         return;
@@ -60,9 +61,12 @@ fn new_size(turn: &Turn<'_>, size: i32) -> i32 {
 }
 
 /// Takes old pods away: first those that are not available anyway, then as many as availability allows.
+///
+/// Stricter than upstream, which goes by a ReplicaSet's status even when that is older than what was last asked of it: a
+/// rollback in the middle of a rollout takes away too many there.
 fn shrink_old(turn: &mut Turn<'_>, new: usize) -> bool {
     let old: Vec<usize> = turn.old().filter(|at| turn.sets[*at].replicas > 0).collect();
-    let new_unavailable = turn.sets[new].replicas - turn.sets[new].row.facts.available;
+    let new_unavailable = turn.sets[new].replicas - turn.sets[new].available().unwrap_or(0);
     let may_go = turn.total() - turn.facts.min_available() - new_unavailable;
     if old.is_empty() || may_go <= 0 {
         return false;
@@ -70,15 +74,14 @@ fn shrink_old(turn: &mut Turn<'_>, new: usize) -> bool {
     let mut gone = 0;
     for at in &old {
         let set = &turn.sets[*at];
-        let unhealthy = (set.replicas - set.available()).min(may_go - gone);
+        let unhealthy = set.available().map_or(0, |available| set.replicas - available).min(may_go - gone);
         if unhealthy > 0 {
             gone += unhealthy;
             let size = set.replicas - unhealthy;
             turn.scale(*at, size);
         }
     }
-    let available: i32 = turn.sets.iter().map(|set| set.available()).sum();
-    // Upstream is bound by the available pods alone, which a ReplicaSet that has not acted yet counts too high.
+    let available: i32 = turn.sets.iter().filter_map(Set::available).sum();
     let mut spare = (available - turn.facts.min_available()).min(may_go - gone);
     for at in old {
         let step = turn.sets[at].replicas.min(spare);

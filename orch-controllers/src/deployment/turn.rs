@@ -58,10 +58,15 @@ impl<'a> Set<'a> {
         self.annotation(REVISION).and_then(|revision| revision.parse().ok()).unwrap_or(0)
     }
 
-    /// Pods that are available and will not be taken away by what is asked already: the ReplicaSet may not have acted on
-    /// its last change yet.
-    pub(super) fn available(&self) -> i32 {
-        self.row.facts.available.min(self.replicas)
+    /// Whether the ReplicaSet's controller has acted on what is asked of it. Until then it may still act on something that
+    /// was asked before, and its status says nothing about the future.
+    pub(super) fn is_observed(&self) -> bool {
+        self.row.facts.observed_generation >= self.row.object.header().generation
+    }
+
+    /// Pods that are available and will not be taken away by what is asked already; `None` when that is not known.
+    pub(super) fn available(&self) -> Option<i32> {
+        self.is_observed().then(|| self.row.facts.available.min(self.replicas))
     }
 
     fn write(&self) -> Option<Write> {

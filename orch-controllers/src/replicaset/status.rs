@@ -1,6 +1,13 @@
 //! The status of a ReplicaSet (`pkg/controller/replicaset/replica_set_utils.go`).
+//!
+//! Pods that the plan deletes count as terminating already. Upstream counts them once more as available, and says with the
+//! same write that it has acted: whoever goes by that (a Deployment) takes too many others away.
+
+use std::collections::BTreeSet;
 
 use orch_core::controller::Plan;
+use orch_core::view::Row;
+use orch_core::{Key, Verb, Write};
 use serde_json::json;
 
 use super::Observed;
@@ -8,14 +15,19 @@ use crate::condition::{Condition, Conditions};
 use crate::pod::{PodFacts, is_active, is_terminating};
 use crate::status::{self, count};
 
+type Pod = Row<PodFacts>;
+
 const FAILURE: &str = "ReplicaFailure";
 
 /// Adds the write of the status and the time at which the next pod becomes available.
 pub(super) fn plan(observed: &Observed, mut plan: Plan) -> Plan {
     let (facts, object) = (&observed.row.facts, &observed.row.object);
     let pods = &observed.pods;
-    let counted = || pods.owned.iter().filter(|pod| is_active(pod)).chain(&pods.adopt);
-    let number = |test: &dyn Fn(&orch_core::view::Row<PodFacts>) -> bool| {
+    let doomed: BTreeSet<Key> =
+        plan.writes.iter().filter(|write| is_delete(write)).map(|write| write.key.clone()).collect();
+    let stays = |pod: &Pod| is_active(pod) && !doomed.contains(pod.object.key());
+    let counted = || pods.owned.iter().filter(|pod| stays(pod)).chain(&pods.adopt);
+    let number = |test: &dyn Fn(&Pod) -> bool| {
         i32::try_from(counted().filter(|pod| test(pod)).count()).unwrap_or(i32::MAX)
     };
     let labelled = number(&|pod| {
@@ -23,7 +35,7 @@ pub(super) fn plan(observed: &Observed, mut plan: Plan) -> Plan {
         labels.all(|(name, value)| pod.object.label(name) == Some(value))
     });
     let available = number(&|pod| pod.facts.is_available(facts.min_ready_secs, observed.now));
-    let terminating = pods.owned.iter().filter(|pod| is_terminating(pod)).count();
+    let terminating = pods.owned.iter().filter(|pod| is_terminating(pod)).count() + doomed.len();
     let current = status::read(object);
     let desired = vec![
         ("replicas", json!(number(&|_| true))),
@@ -42,6 +54,10 @@ pub(super) fn plan(observed: &Observed, mut plan: Plan) -> Plan {
         Some(after) => plan.again_after(after),
         None => plan,
     }
+}
+
+fn is_delete(write: &Write) -> bool {
+    matches!(write.verb, Verb::Delete(_))
 }
 
 /// Says that pods cannot be created or deleted while that lasts.
