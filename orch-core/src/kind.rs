@@ -94,7 +94,11 @@ impl fmt::Debug for Kind {
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident = $group:literal / $resource:literal;)*) => {
-        $($(#[$doc])* pub const $name: Kind = Kind(&Name { group: $group, resource: $resource });)*
+        $($(#[$doc])* pub const $name: Kind = {
+            // One address, so that comparing two of these compares pointers.
+            static NAME: Name = Name { group: $group, resource: $resource };
+            Kind(&NAME)
+        };)*
         static BUILT_IN: &[Kind] = &[$($name),*];
     };
 }

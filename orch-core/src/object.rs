@@ -7,6 +7,7 @@
 mod encode;
 mod header;
 mod live;
+mod scan;
 
 pub use header::{Header, OwnerReference};
 pub use live::Live;
@@ -65,6 +66,16 @@ pub enum Part {
     Spec,
     /// `status`
     Status,
+}
+
+impl Part {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Metadata => "metadata",
+            Self::Spec => "spec",
+            Self::Status => "status",
+        }
+    }
 }
 
 impl Object {
@@ -199,18 +210,77 @@ impl Object {
         serde_json::from_slice(json).map_err(|error| self.malformed(part, &error))
     }
 
+    /// The JSON of one field of a part, without decoding anything; `None` when it is absent.
+    #[must_use]
+    pub fn part_field(&self, part: Part, name: &str) -> Option<&[u8]> {
+        let json = self.part(part)?;
+        match scan::find(json, name) {
+            scan::Found::Value(range) => json.get(range),
+            scan::Found::Before(_) => None,
+        }
+    }
+
     /// The same object with another status, without decoding or encoding the rest. The header's selectable fields are
     /// read again from the new status.
     ///
     /// # Errors
     /// [`Error::Malformed`] when a selectable field of the status has a wrong type.
     pub fn with_status(&self, info: &KindInfo, status: &Value) -> Result<Self> {
+        self.with_part(info, Part::Status, status)
+    }
+
+    /// The same object with another part, without decoding or encoding the rest. What the header has of the part is read
+    /// again.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] when a field that the header has has a wrong type, or the metadata is that of another object.
+    pub fn with_part(&self, info: &KindInfo, part: Part, value: &Value) -> Result<Self> {
+        let header = match part {
+            Part::Metadata => {
+                let tree = Value::Object([(part.name().to_owned(), value.clone())].into_iter().collect());
+                let (mut header, key) = Header::read(info, &tree)?;
+                if key != self.inner.key {
+                    return Err(self.unfit(part, format!("is that of {key}")));
+                }
+                header.fields.clone_from(&self.inner.header.fields);
+                header
+            }
+            Part::Spec | Part::Status => {
+                let mut header = self.inner.header.clone();
+                header.refresh(info, part.name(), value)?;
+                header
+            }
+        };
+        let (body, spans, managed) = encode::replace(&self.inner.body, &self.inner.spans, part, value);
+        Ok(self.with_body(header, body, spans, managed))
+    }
+
+    /// The same object with another value of one field of its spec or status, without decoding or encoding the rest.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] when a field that the header has has a wrong type, or the part is the metadata.
+    pub fn with_field(&self, info: &KindInfo, part: Part, name: &str, value: &Value) -> Result<Self> {
+        if part == Part::Metadata {
+            return Err(self.unfit(part, "is replaced as a whole".to_owned()));
+        }
+        if self.part(part).is_none_or(|json| json.first() != Some(&b'{')) {
+            let whole = Value::Object([(name.to_owned(), value.clone())].into_iter().collect());
+            return self.with_part(info, part, &whole);
+        }
         let mut header = self.inner.header.clone();
-        header.refresh_status(info, status)?;
-        let (body, spans) = encode::replace(&self.inner.body, &self.inner.spans, Part::Status, status);
-        let Inner { key, managed, .. } = &*self.inner;
-        let inner = Inner { key: key.clone(), header, managed: managed.clone(), body, spans };
-        Ok(Self { revision: self.revision, inner: Arc::new(inner) })
+        header.refresh_field(info, part.name(), name, value)?;
+        let (body, spans) = encode::replace_field(&self.inner.body, &self.inner.spans, part, name, value);
+        Ok(self.with_body(header, body, spans, None))
+    }
+
+    fn with_body(&self, header: Header, body: Bytes, spans: Spans, managed: Option<Bytes>) -> Self {
+        let key = self.inner.key.clone();
+        let managed = managed.or_else(|| self.inner.managed.clone());
+        Self { revision: self.revision, inner: Arc::new(Inner { key, header, managed, body, spans }) }
+    }
+
+    fn unfit(&self, part: Part, why: String) -> Error {
+        Error::Malformed { subject: self.key().to_string(), field: part.name().to_owned(), why }
     }
 
     /// Bytes that this object keeps on the heap, about.
@@ -233,11 +303,7 @@ impl Object {
     }
 
     fn malformed(&self, part: Part, error: &serde_json::Error) -> Error {
-        let field = match part {
-            Part::Metadata => "",
-            Part::Spec => "spec",
-            Part::Status => "status",
-        };
+        let field = if part == Part::Metadata { "" } else { part.name() };
         Error::Malformed { subject: self.key().to_string(), field: field.to_owned(), why: error.to_string() }
     }
 }

@@ -1,40 +1,60 @@
 //! Bodies as bytes: encoding with the offsets of their parts, and splices.
 
+use std::cell::RefCell;
+use std::ops::Range;
+
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use super::{Part, Spans};
+use super::{Part, Spans, scan};
 use crate::Revision;
+
+/// A buffer that is kept for the next body, unless this one was unusually large.
+const KEPT_BYTES: usize = 64 << 10;
+
+/// Writes bytes and keeps exactly those: a body lives long, so no byte is to spare in it.
+fn exact(write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+    thread_local!(static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) });
+    let mut out = BUFFER.take();
+    out.clear();
+    write(&mut out);
+    let bytes = Bytes::copy_from_slice(&out);
+    if out.capacity() <= KEPT_BYTES {
+        BUFFER.set(out);
+    }
+    bytes
+}
 
 /// Encodes a tree without `resourceVersion` and `managedFields`; says where the parts stand and what was set aside.
 pub(super) fn body(tree: &Value) -> (Bytes, Spans, Option<Bytes>) {
     let empty = Map::new();
     let map = tree.as_object().unwrap_or(&empty);
-    let mut out = Vec::with_capacity(512);
     let (mut spans, mut managed) = (Spans::default(), None);
-    out.push(b'{');
-    // The identifying fields first, as people expect them; the rest in the map's order.
-    for name in ["apiVersion", "kind"] {
-        if let Some(value) = map.get(name) {
-            entry(&mut out, name, value);
+    let body = exact(|out| {
+        out.push(b'{');
+        // The identifying fields first, as people expect them; the rest in the map's order.
+        for name in ["apiVersion", "kind"] {
+            if let Some(value) = map.get(name) {
+                entry(out, name, value);
+            }
         }
-    }
-    let start = key(&mut out, "metadata");
-    managed = metadata(&mut out, map.get("metadata")).or(managed);
-    spans.metadata = start..out.len();
-    for (name, value) in map {
-        if matches!(name.as_str(), "apiVersion" | "kind" | "metadata") {
-            continue;
+        let start = key(out, "metadata");
+        managed = metadata(out, map.get("metadata"));
+        spans.metadata = start..out.len();
+        for (name, value) in map {
+            if matches!(name.as_str(), "apiVersion" | "kind" | "metadata") {
+                continue;
+            }
+            let span = entry(out, name, value);
+            match name.as_str() {
+                "spec" => spans.spec = span,
+                "status" => spans.status = span,
+                _ => {}
+            }
         }
-        let span = entry(&mut out, name, value);
-        match name.as_str() {
-            "spec" => spans.spec = span,
-            "status" => spans.status = span,
-            _ => {}
-        }
-    }
-    out.push(b'}');
-    (out.into(), spans, managed)
+        out.push(b'}');
+    });
+    (body, spans, managed)
 }
 
 fn metadata(out: &mut Vec<u8>, metadata: Option<&Value>) -> Option<Bytes> {
@@ -62,7 +82,7 @@ fn key(out: &mut Vec<u8>, name: &str) -> usize {
     out.len()
 }
 
-fn entry(out: &mut Vec<u8>, name: &str, value: &Value) -> std::ops::Range<usize> {
+fn entry(out: &mut Vec<u8>, name: &str, value: &Value) -> Range<usize> {
     let start = key(out, name);
     write(out, value);
     start..out.len()
@@ -72,42 +92,83 @@ fn write<T: serde::Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
     serde_json::to_writer(out, value).expect("a tree has string keys and a vector takes every byte");
 }
 
-/// Replaces one part of a body, or adds it at the end.
-pub(super) fn replace(body: &Bytes, spans: &Spans, part: Part, value: &Value) -> (Bytes, Spans) {
-    let mut out = Vec::with_capacity(body.len() + 256);
-    let mut spans = spans.clone();
-    let old = spans.of(part).clone();
-    let span = if old.is_empty() {
-        out.extend_from_slice(&body[..body.len() - 1]);
-        let name = match part {
-            Part::Metadata => "metadata",
-            Part::Spec => "spec",
-            Part::Status => "status",
-        };
-        let span = entry(&mut out, name, value);
-        out.push(b'}');
-        span
-    } else {
-        out.extend_from_slice(&body[..old.start]);
-        write(&mut out, value);
-        let span = old.start..out.len();
-        out.extend_from_slice(&body[old.end..]);
-        span
-    };
-    for (at, other) in [(Part::Metadata, &mut spans.metadata), (Part::Spec, &mut spans.spec)] {
-        shift(at, other, part, &old, &span);
-    }
-    shift(Part::Status, &mut spans.status, part, &old, &span);
-    (out.into(), spans)
+/// Replaces one part of a body, or adds it at the end; says what was set aside when it is the metadata.
+pub(super) fn replace(
+    body: &Bytes,
+    spans: &Spans,
+    part: Part,
+    value: &Value,
+) -> (Bytes, Spans, Option<Bytes>) {
+    let mut managed = None;
+    let (body, spans) = splice_part(body, spans, part, |out| match part {
+        Part::Metadata => managed = metadata(out, Some(value)),
+        Part::Spec | Part::Status => write(out, value),
+    });
+    (body, spans, managed)
 }
 
-fn shift(
-    at: Part,
-    range: &mut std::ops::Range<usize>,
+/// Replaces one field of a part that is an object, or adds it in order of name.
+pub(super) fn replace_field(
+    body: &Bytes,
+    spans: &Spans,
     part: Part,
-    old: &std::ops::Range<usize>,
-    new: &std::ops::Range<usize>,
-) {
+    name: &str,
+    value: &Value,
+) -> (Bytes, Spans) {
+    let json = &body[spans.of(part).clone()];
+    splice_part(body, spans, part, |out| {
+        let start = out.len();
+        match scan::find(json, name) {
+            scan::Found::Value(range) => {
+                out.extend_from_slice(&json[..range.start]);
+                write(out, value);
+                out.extend_from_slice(&json[range.end..]);
+            }
+            scan::Found::Before(place) => {
+                // Up to here a field, if any, has its comma; the new one is behind it or first.
+                out.extend_from_slice(&json[..place]);
+                let last = json[place] == b'}';
+                if last && out.len() > start + 1 {
+                    out.push(b',');
+                }
+                write(out, name);
+                out.push(b':');
+                write(out, value);
+                if !last {
+                    out.push(b',');
+                }
+                out.extend_from_slice(&json[place..]);
+            }
+        }
+    })
+}
+
+/// The body with another text of one part, which `write` appends.
+fn splice_part(body: &Bytes, spans: &Spans, part: Part, write: impl FnOnce(&mut Vec<u8>)) -> (Bytes, Spans) {
+    let (old, mut new) = (spans.of(part).clone(), Range::default());
+    let body = exact(|out| {
+        if old.is_empty() {
+            out.extend_from_slice(&body[..body.len() - 1]);
+            let start = key(out, part.name());
+            write(out);
+            new = start..out.len();
+            out.push(b'}');
+        } else {
+            out.extend_from_slice(&body[..old.start]);
+            write(out);
+            new = old.start..out.len();
+            out.extend_from_slice(&body[old.end..]);
+        }
+    });
+    let mut spans = spans.clone();
+    for (at, other) in [(Part::Metadata, &mut spans.metadata), (Part::Spec, &mut spans.spec)] {
+        shift(at, other, part, &old, &new);
+    }
+    shift(Part::Status, &mut spans.status, part, &old, &new);
+    (body, spans)
+}
+
+fn shift(at: Part, range: &mut Range<usize>, part: Part, old: &Range<usize>, new: &Range<usize>) {
     if at == part {
         *range = new.clone();
     } else if !old.is_empty() && range.start >= old.end {

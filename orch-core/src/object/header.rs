@@ -112,11 +112,34 @@ impl Header {
         Ok((header, Key { kind: info.kind, namespace, name }))
     }
 
-    /// Reads the selectable fields under `status` again.
-    pub(super) fn refresh_status(&mut self, info: &KindInfo, status: &Value) -> Result<()> {
-        for (path, value) in &mut self.fields {
-            if let Some(rest) = path.strip_prefix("status.") {
-                *value = text_of(info, path, lookup(status, rest))?;
+    /// Reads the selectable fields under a part again.
+    pub(super) fn refresh(&mut self, info: &KindInfo, part: &str, value: &Value) -> Result<()> {
+        for (path, field) in &mut self.fields {
+            if let Some(rest) = path.strip_prefix(part).and_then(|rest| rest.strip_prefix('.')) {
+                *field = text_of(info, path, lookup(value, rest))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the selectable fields at or under a field of a part again.
+    pub(super) fn refresh_field(
+        &mut self,
+        info: &KindInfo,
+        part: &str,
+        name: &str,
+        value: &Value,
+    ) -> Result<()> {
+        for (path, field) in &mut self.fields {
+            let rest = path.strip_prefix(part).and_then(|rest| rest.strip_prefix('.'));
+            match rest.and_then(|rest| rest.strip_prefix(name)) {
+                Some("") => *field = text_of(info, path, Some(value))?,
+                Some(rest) => {
+                    if let Some(rest) = rest.strip_prefix('.') {
+                        *field = text_of(info, path, lookup(value, rest))?;
+                    }
+                }
+                None => {}
             }
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
@@ -24,14 +24,21 @@ use super::Object;
 #[derive(Clone)]
 pub struct Live {
     object: Object,
-    tree: Option<Arc<Value>>,
+    /// Shared by the clones of a live event, not by the object: it dies with the event.
+    tree: Option<Arc<OnceLock<Arc<Value>>>>,
 }
 
 impl Live {
     /// An object with the tree that it was encoded from.
     #[must_use]
     pub fn fresh(object: Object, tree: Arc<Value>) -> Self {
-        Self { object, tree: Some(tree) }
+        Self { object, tree: Some(Arc::new(OnceLock::from(tree))) }
+    }
+
+    /// An object whose writer had no tree in hand: the first who asks decodes it for all that share the event.
+    #[must_use]
+    pub fn shared(object: Object) -> Self {
+        Self { object, tree: Some(Arc::default()) }
     }
 
     /// The stored state.
@@ -46,7 +53,7 @@ impl Live {
         self.object
     }
 
-    /// Whether the writer's tree is still there.
+    /// Whether a tree is kept, or will be once somebody asks for it.
     #[must_use]
     pub fn is_fresh(&self) -> bool {
         self.tree.is_some()
@@ -55,7 +62,11 @@ impl Live {
     /// The object as a tree; decodes when the writer's tree is gone. `resourceVersion` and `managedFields` are not in it.
     #[must_use]
     pub fn tree(&self) -> Arc<Value> {
-        self.tree.clone().unwrap_or_else(|| Arc::new(self.object.body_tree()))
+        let decode = || Arc::new(self.object.body_tree());
+        match &self.tree {
+            Some(shared) => Arc::clone(shared.get_or_init(decode)),
+            None => decode(),
+        }
     }
 
     /// The same at another revision.

@@ -104,3 +104,70 @@ proptest! {
         let _ = Object::encode(&info, &json!({"metadata": tree}));
     }
 }
+
+/// Parts whose selectable fields are plain, as the header needs them.
+fn parts() -> impl Strategy<Value = Value> {
+    let plain = prop_oneof![any::<i64>().prop_map(Value::from), ".{0,8}".prop_map(Value::from)];
+    let field = prop_oneof![
+        3 => ("nodeName|phase|podIP|hostNetwork", plain),
+        3 => ("[a-z]{1,4}|[\"\\\\é]", trees()),
+    ];
+    prop::collection::vec(field, 0..5).prop_map(|fields| Value::Object(fields.into_iter().collect()))
+}
+
+proptest! {
+    #[test]
+    fn a_part_replaced_is_the_part_encoded(status in parts(), spec in parts(), label in "[a-z]{0,3}") {
+        let info = Registry::built_in().get(kind::PODS).unwrap();
+        let object = Object::encode(&info, &pod(&json!({"phase": "Pending"}))).unwrap();
+        let mut tree = object.body_tree();
+        let mut metadata = tree["metadata"].clone();
+        metadata["labels"]["a"] = json!(label);
+        metadata["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+        let mut replaced = object;
+        for (part, value) in [(Part::Metadata, &metadata), (Part::Status, &status), (Part::Spec, &spec)] {
+            replaced = replaced.with_part(&info, part, value).unwrap();
+            tree[part.name()] = value.clone();
+            let expected = Object::encode(&info, &tree).unwrap();
+            prop_assert_eq!(replaced.header(), expected.header());
+            prop_assert_eq!(replaced.body(), expected.body());
+            prop_assert_eq!(replaced.part(Part::Spec), expected.part(Part::Spec));
+        }
+    }
+
+    #[test]
+    fn a_field_replaced_is_the_field_encoded(part in parts(), change in parts()) {
+        let info = Registry::built_in().get(kind::PODS).unwrap();
+        for at in [Part::Spec, Part::Status] {
+            let mut tree = pod(&json!({"phase": "Pending", "podIP": "1"}));
+            tree[at.name()] = part.clone();
+            let mut replaced = Object::encode(&info, &tree).unwrap();
+            for (name, value) in change.as_object().unwrap() {
+                // A name with escapes is not looked for: no kind has such a field.
+                prop_assume!(!name.contains(['"', '\\']));
+                replaced = replaced.with_field(&info, at, name, value).unwrap();
+                tree[at.name()][name] = value.clone();
+                let expected = Object::encode(&info, &tree).unwrap();
+                prop_assert_eq!(replaced.header(), expected.header());
+                prop_assert_eq!(replaced.body(), expected.body());
+                let json = value.to_string();
+                prop_assert_eq!(replaced.part_field(at, name), Some(json.as_bytes()));
+            }
+        }
+    }
+}
+
+#[test]
+fn the_metadata_of_another_object_is_refused() {
+    let info = Registry::built_in().get(kind::PODS).unwrap();
+    let object = Object::encode(&info, &pod(&json!({}))).unwrap();
+    assert!(object.with_part(&info, Part::Metadata, &json!({"name": "other", "namespace": "b"})).is_err());
+}
+
+#[test]
+fn a_shared_tree_is_decoded_once_for_all_clones() {
+    let info = Registry::built_in().get(kind::PODS).unwrap();
+    let live = super::Live::shared(Object::encode(&info, &pod(&json!({}))).unwrap());
+    let clone = live.at(Revision(3));
+    assert!(std::sync::Arc::ptr_eq(&live.tree(), &clone.tree()));
+}
