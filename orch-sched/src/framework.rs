@@ -73,6 +73,22 @@ impl Default for Options {
     }
 }
 
+impl Options {
+    /// Another seed to break ties by.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Places the pods that ask for a scheduler of that name.
+    #[must_use]
+    pub fn scheduler_name(mut self, name: impl Into<Str>) -> Self {
+        self.scheduler_name = name.into();
+        self
+    }
+}
+
 /// A scheduler made of plugins.
 ///
 /// ```

@@ -44,6 +44,15 @@ impl Default for RunOptions {
     }
 }
 
+impl RunOptions {
+    /// Events come from a scheduler of that name.
+    #[must_use]
+    pub fn component(mut self, name: impl Into<Str>) -> Self {
+        self.component = name.into();
+        self
+    }
+}
+
 /// Runs a scheduler as a task of the environment, until that stops. See [`run`].
 pub fn start(api: &Arc<dyn Api>, env: &Env, scheduler: Box<dyn Scheduler>, options: RunOptions) -> Task<()> {
     env.spawn(run(api, env, scheduler, options))

@@ -107,23 +107,7 @@ impl Lens<'_> {
 
     /// Whether the pod fits the node as it is, and with the pods that were promised it and are as important.
     pub(crate) fn check_promised(&self, cluster: &mut Cluster, node: NodeId) -> Result<(), Refused> {
-        self.check_with(cluster, node, &self.promised(cluster, node))
-    }
-
-    pub(crate) fn promised(&self, cluster: &Cluster, node: NodeId) -> Vec<PodId> {
-        let counts = |id: &PodId| {
-            let other = cluster.pod(*id);
-            other.priority() >= self.pod.priority() && other.uid() != self.pod.uid()
-        };
-        cluster.nominated(node).filter(counts).collect()
-    }
-
-    pub(crate) fn check_with(
-        &self,
-        cluster: &mut Cluster,
-        node: NodeId,
-        promised: &[PodId],
-    ) -> Result<(), Refused> {
+        let promised = self.promised(cluster, node);
         if !promised.is_empty() {
             promised.iter().for_each(|id| cluster.try_count(*id, node, Sign::On));
             let check = self.check(cluster, node);
@@ -131,6 +115,15 @@ impl Lens<'_> {
             check?;
         }
         self.check(cluster, node)
+    }
+
+    /// The pods that were promised the node and are as important.
+    pub(crate) fn promised(&self, cluster: &Cluster, node: NodeId) -> Vec<PodId> {
+        let counts = |id: &PodId| {
+            let other = cluster.pod(*id);
+            other.priority() >= self.pod.priority() && other.uid() != self.pod.uid()
+        };
+        cluster.nominated(node).filter(counts).collect()
     }
 
     /// Writes the score of each scorer.

@@ -171,13 +171,14 @@ impl FrameworkScheduler {
         let Some(record) = self.record_mut(id) else { return };
         let Some(told) = record.told.take() else { return };
         match (told, outcome) {
-            (Told::Notice, _) | (Told::Prepare | Told::Preempt | Told::Wait, Outcome::Unknown) => {}
+            (Told::Notice, _) | (Told::Wait, Outcome::Unknown) => {}
             (_, Outcome::Done) => record.errors = 0,
             (Told::Bind, Outcome::Unknown) => {
                 // A change tells, or a later outcome.
                 record.told = Some(told);
                 return;
             }
+            // Refused; or preparations and deletions that may have been done, which doing again does not harm.
             _ => return self.retract(id, told),
         }
         if self.record(id).is_some_and(|record| record.woken) {

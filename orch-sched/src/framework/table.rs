@@ -75,6 +75,12 @@ impl Table {
         };
         let mut nodes: Vec<NodeId> = cluster.nodes().map(|node| node.id()).collect();
         nodes.sort_unstable();
+        let promised: Vec<NodeId> =
+            nodes.extract_if(.., |node| !lens.promised(cluster, *node).is_empty()).collect();
+        for node in promised {
+            let check = lens.check_promised(cluster, node);
+            table.enter(lens, cluster, node, Some(check));
+        }
         let (codes, refusals) = (&mut table.codes, &mut table.refusals);
         for at in &lens.outline.filters {
             if let Some(filter) = lens.plugins.filter(*at) {
@@ -84,9 +90,7 @@ impl Table {
             }
         }
         for node in nodes {
-            let promised = lens.promised(cluster, node);
-            let check = if promised.is_empty() { Ok(()) } else { lens.check_with(cluster, node, &promised) };
-            table.enter(lens, cluster, node, Some(check));
+            table.enter(lens, cluster, node, Some(Ok(())));
         }
         table.rebound();
         table.retotal(lens, cluster);

@@ -6,7 +6,7 @@ use super::*;
 use crate::cluster::Resource;
 
 /// 100,000 in a release build; a debug build shall not take long.
-const PODS: usize = if cfg!(debug_assertions) { 4_000 } else { 100_000 };
+const PODS: usize = if cfg!(debug_assertions) { 6_000 } else { 100_000 };
 const PODS_A_NODE: usize = 50;
 const BATCH: usize = 256;
 

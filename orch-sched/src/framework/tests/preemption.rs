@@ -175,3 +175,22 @@ fn a_refused_preemption_leaves_no_trace() {
     world.wait(1);
     check(&mut world, "a", &["low"]);
 }
+
+#[test]
+fn what_a_promised_pod_takes_is_said_before_what_runs_there() {
+    let mut world = World::new();
+    world.node("a", "1");
+    running(&mut world, "low", "500m", 0, "a", EARLY);
+    let with_port = |name: &str, cpu: &str, priority: i64| {
+        let mut tree = pod(name, cpu);
+        tree["spec"]["priority"] = json!(priority);
+        tree["spec"]["containers"][0]["ports"] = json!([{"hostPort": 80}]);
+        tree
+    };
+    world.put(kind::PODS, with_port("vip", "1", 1));
+    check(&mut world, "a", &["low"]);
+    world.put(kind::PODS, with_port("other", "1500m", 0));
+    let Verdict::Unschedulable { explanation } = world.one() else { panic!("it fits") };
+    let reasons: Vec<_> = explanation.reasons.keys().map(|reason| &**reason).collect();
+    assert_eq!(reasons, ["node(s) didn't have free ports for the requested pod ports"]);
+}
