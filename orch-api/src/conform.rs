@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use orch_core::{Error, FieldValidation, KindInfo, Result, quantity};
 use serde_json::{Map, Value};
 
-use crate::schema::{self, MAX_DEPTH, Type, TypeRef};
+use crate::schema::{self, FaultReason, MAX_DEPTH, Type, TypeRef};
 
 /// In Kubernetes' words (`apimachinery/pkg/api/resource/quantity.go`).
 const NOT_A_QUANTITY: &str =
@@ -25,15 +25,18 @@ pub(crate) fn conform(
     validation: FieldValidation,
 ) -> Result<()> {
     if validation == FieldValidation::Strict {
-        let faults = schema::check(tree, ty);
-        if !faults.is_empty() {
-            return Err(refused(info, "strict decoding error: ", &faults));
+        let mut unknown = schema::check(tree, ty);
+        unknown.retain(|fault| fault.reason == FaultReason::UnknownField);
+        if !unknown.is_empty() {
+            return Err(refused(info, "strict decoding error: ", &unknown));
         }
     }
     let mut walk = Walk { misfit: false, quantity: None };
     walk.value(tree, ty, 0);
     if walk.misfit {
-        return Err(refused(info, "", &schema::check(tree, ty)));
+        let mut misfits = schema::check(tree, ty);
+        misfits.retain(|fault| fault.reason != FaultReason::UnknownField);
+        return Err(refused(info, "", &misfits));
     }
     match walk.quantity {
         Some(text) => Err(malformed(info, format!("{NOT_A_QUANTITY}: {text:?}"))),
@@ -124,12 +127,20 @@ impl Walk {
 
     /// As Kubernetes writes it: UTC, with whole seconds or with microseconds.
     fn time(&mut self, value: &mut Value, ty: TypeRef) {
-        let time = value.as_str().and_then(|text| text.parse::<Timestamp>().ok());
-        let Some(time) = time.filter(|_| schema::check(value, ty).is_empty()) else {
+        let micro = ty.get() == Type::MicroTime;
+        let text = value.as_str().unwrap_or_default();
+        let canonical = text.ends_with('Z') && text.len() == if micro { 27 } else { 20 };
+        if !schema::check(value, ty).is_empty() {
+            self.misfit = true;
+            return;
+        }
+        if canonical {
+            return;
+        }
+        let Ok(time) = text.parse::<Timestamp>() else {
             self.misfit = true;
             return;
         };
-        let micro = ty.get() == Type::MicroTime;
         let canonical = if micro { orch_core::rfc3339_micro(time) } else { orch_core::rfc3339(time) };
         if value.as_str() != Some(&canonical) {
             *value = Value::String(canonical);

@@ -124,6 +124,8 @@ impl Set for Tree {
 
     fn copy_from(&mut self, other: &Tree, field: &str) {
         match other.get(field) {
+            // Comparing allocates nothing, copying much.
+            Some(value) if self.get(field) == Some(value) => {}
             Some(value) => self.put(field, value.clone()),
             None => {
                 self.remove(field);

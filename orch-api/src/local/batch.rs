@@ -216,8 +216,7 @@ fn may_retry(item: &mut Item, error: &Error, answer: &Live) -> bool {
 
 async fn prepare(api: &LocalApi, write: &mut Write, facts: &mut Facts<'_>) -> Result<Step> {
     use orch_core::Subresource::{Binding, Eviction, Finalize, None, Scale, Status};
-    let info = api.info(&write.key)?;
-    let strategy = Strategy::of(&info);
+    let (info, strategy) = facts.kind(&write.key)?;
     let subresource = write.subresource;
     let not_allowed = |what| Err(Error::NotAllowed { kind: info.kind, what });
     if !info.has(subresource) {

@@ -5,9 +5,8 @@
 
 use std::sync::Arc;
 
-use orch_core::{
-    ConflictCause, DeleteOptions, Error, Fault, FaultKind, Live, Object, Propagation, Result, Verb,
-};
+use orch_core::object::Part;
+use orch_core::{ConflictCause, DeleteOptions, Error, Fault, FaultKind, Live, Propagation, Result, Verb};
 use serde_json::{Value, json};
 
 use super::batch::{Commit, Of, Step};
@@ -31,25 +30,41 @@ impl Of<'_> {
         if let Some(other) = stored.field("spec.nodeName").filter(|node| !node.is_empty()) {
             return Err(self.refused(format!("pod {name} is already assigned to node {other:?}")));
         }
-        let mut tree = Arc::unwrap_or_clone(stored.tree());
-        let fields = metadata::root(&self.info, &mut tree)?;
-        let spec = fields.make("spec");
-        if !spec.is_unset("schedulingGates") {
+        let gates = stored.part_field(Part::Spec, "schedulingGates");
+        if gates.is_some_and(|gates| !matches!(gates, b"[]" | b"null")) {
             return Err(self.refused(format!("pod {name} has non-empty .spec.schedulingGates")));
         }
-        spec.put("nodeName", node);
+        let mut status: Value = stored.part_to(Part::Status)?;
+        if !status.is_object() {
+            status = json!({});
+        }
+        let fields = metadata::root(&self.info, &mut status)?;
+        fields.remove("nominatedNodeName");
+        scheduled(fields, &metadata::seconds(self.api.shared.env.now()));
+        let mut object = stored.with_part(&self.info, Part::Status, &status)?;
+        object = object.with_field(&self.info, Part::Spec, "nodeName", &Value::from(node))?;
+        if let Some(metadata) = self.marked(&stored, &binding)? {
+            object = object.with_part(&self.info, Part::Metadata, &metadata)?;
+        }
+        Ok(Commit::replace(Live::shared(object), stored.revision()).into())
+    }
+
+    /// The pod's metadata with the labels and annotations of the binding, if that has any.
+    fn marked(&self, pod: &Live, binding: &Value) -> Result<Option<Value>> {
+        let mut marked = None;
         for map in ["annotations", "labels"] {
             let given = binding.object_at("metadata").and_then(|metadata| metadata.object_at(map));
-            if let Some(given) = given.filter(|given| !given.is_empty()) {
-                fields.make("metadata").make(map).extend(given.clone());
-            }
+            let Some(given) = given.filter(|given| !given.is_empty()) else { continue };
+            let metadata: &mut Value = match &mut marked {
+                Some(metadata) => metadata,
+                None => marked.insert(pod.part_to(Part::Metadata)?),
+            };
+            metadata::root(&self.info, metadata)?.make(map).extend(given.clone());
         }
-        let status = fields.make("status");
-        status.remove("nominatedNodeName");
-        scheduled(status, &metadata::seconds(self.api.shared.env.now()));
-        self.conform(&mut tree)?;
-        let object = Object::encode(&self.info, &tree)?;
-        Ok(Commit::replace(Live::fresh(object, Arc::new(tree)), stored.revision()).into())
+        if let Some(metadata) = &mut marked {
+            crate::conform::metadata(&self.info, metadata, self.write.options.field_validation)?;
+        }
+        Ok(marked)
     }
 
     /// The node that a binding names.

@@ -185,14 +185,8 @@ pub(super) fn must_be_object(info: &KindInfo, patch: &Value) -> Result<()> {
 /// Whether a change is one that the generation counts.
 fn counts(generation: Generation, new: &Tree, old: &Tree) -> bool {
     let content = |ignored: &[&str]| {
-        let of = |tree: &Tree| {
-            tree.iter()
-                .filter(|(name, _)| !ignored.contains(&name.as_str()))
-                .map(|(n, v)| (n.clone(), v.clone()))
-                .collect()
-        };
-        let (new, old): (Vec<_>, Vec<_>) = (of(new), of(old));
-        new != old
+        let counted = |field: &(&String, &Value)| !ignored.contains(&field.0.as_str());
+        !new.iter().filter(counted).eq(old.iter().filter(counted))
     };
     let labels =
         |tree: &Tree| tree.object_at("metadata").and_then(|metadata| metadata.object_at("labels")).cloned();

@@ -4,11 +4,10 @@
 //! `pkg/registry/core/namespace/storage/storage.go`. Invariant: a deletion that has begun is never taken back, and its
 //! grace period only gets shorter.
 
-use std::sync::Arc;
-
 use jiff::{SignedDuration, Timestamp};
-use orch_core::{DeleteOptions, Live, Object, Result, Str, Verb};
-use serde_json::json;
+use orch_core::object::Part;
+use orch_core::{DeleteOptions, Live, Result, Str, Verb};
+use serde_json::{Value, json};
 
 use super::batch::{Commit, Of, Step};
 use super::{metadata, removal};
@@ -59,10 +58,8 @@ impl Of<'_> {
 
     /// Writes that the object terminates.
     fn mark(&self, stored: &Live, due: (Timestamp, Option<i64>), finalizers: &[Str]) -> Result<Step> {
-        let old = stored.tree();
-        let mut new = serde_json::Value::clone(&old);
-        let fields = metadata::root(&self.info, &mut new)?;
-        let head = fields.make("metadata");
+        let mut metadata: Value = stored.part_to(Part::Metadata)?;
+        let head = metadata::root(&self.info, &mut metadata)?;
         if head.is_unset("deletionTimestamp") {
             metadata::count(head);
         }
@@ -75,14 +72,14 @@ impl Of<'_> {
         } else {
             head.put("finalizers", json!(finalizers));
         }
+        let mut object = stored.with_part(&self.info, Part::Metadata, &metadata)?;
         if self.strategy.row.deletion == Deletion::Phased {
-            fields.make("status").put("phase", "Terminating");
+            object = object.with_field(&self.info, Part::Status, "phase", &json!("Terminating"))?;
         }
-        if new == *old {
+        if object.same_content(stored) {
             return Ok(Step::Done(stored.clone()));
         }
-        let object = Object::encode(&self.info, &new)?;
-        Ok(Commit::replace(Live::fresh(object, Arc::new(new)), stored.revision()).into())
+        Ok(Commit::replace(Live::shared(object), stored.revision()).into())
     }
 
     /// Takes the object out of the store; `answer` is its last state.

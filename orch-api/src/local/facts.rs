@@ -3,11 +3,13 @@
 //! Invariant: a fact is not older than the round that uses it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use orch_core::{Error, Key, Live, Result, Revision, Select, Str, kind};
+use orch_core::{Error, Key, KindInfo, Live, Result, Revision, Select, Str, kind};
 use serde_json::Value;
 
 use super::LocalApi;
+use crate::strategy::Strategy;
 use crate::tree::Get;
 
 /// Whether things can be created in a namespace.
@@ -30,11 +32,25 @@ pub(super) struct Facts<'a> {
     api: &'a LocalApi,
     namespaces: BTreeMap<Str, NamespaceState>,
     default_priority: Option<Option<PriorityClass>>,
+    kind: Option<(Arc<KindInfo>, Strategy)>,
 }
 
 impl<'a> Facts<'a> {
     pub(super) fn new(api: &'a LocalApi) -> Self {
-        Self { api, namespaces: BTreeMap::new(), default_priority: None }
+        Self { api, namespaces: BTreeMap::new(), default_priority: None, kind: None }
+    }
+
+    /// What is known of a kind; the writes of a batch are mostly of one.
+    pub(super) fn kind(&mut self, key: &Key) -> Result<(Arc<KindInfo>, Strategy)> {
+        if let Some((info, strategy)) = &self.kind
+            && info.kind == key.kind
+        {
+            return Ok((Arc::clone(info), *strategy));
+        }
+        let info = self.api.info(key)?;
+        let strategy = Strategy::of(&info);
+        self.kind = Some((Arc::clone(&info), strategy));
+        Ok((info, strategy))
     }
 
     async fn find(&self, key: &Key) -> Result<Option<Live>> {
@@ -83,7 +99,8 @@ impl<'a> Facts<'a> {
         let mut default: Option<PriorityClass> = None;
         for object in &page.items {
             // Nearly all classes are no default: look before decoding.
-            if !contains(object.body(), br#""globalDefault":true"#) {
+            let text = std::str::from_utf8(object.body()).unwrap_or_default();
+            if !text.contains(r#""globalDefault":true"#) {
                 continue;
             }
             let class = class(object.key().name.clone(), &object.body_tree());
@@ -126,8 +143,4 @@ fn class(name: Str, tree: &Value) -> PriorityClass {
         policy => policy,
     };
     PriorityClass { name, value: tree.number("value").unwrap_or_default(), preemption: preemption.to_owned() }
-}
-
-fn contains(body: &[u8], text: &[u8]) -> bool {
-    body.windows(text.len()).any(|window| window == text)
 }

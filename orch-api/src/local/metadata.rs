@@ -36,7 +36,9 @@ pub(super) fn identify(info: &KindInfo, key: &Key, tree: &mut Tree) -> Result<()
         );
         return Err(malformed(info, why));
     }
-    tree.default_text("apiVersion", &info.api_version());
+    if api_version.is_empty() {
+        tree.put("apiVersion", info.api_version());
+    }
     tree.default_text("kind", &info.name);
     let metadata = tree.make("metadata");
     if metadata.is_unset("namespace") && info.is_namespaced() {

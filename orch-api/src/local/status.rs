@@ -1,7 +1,7 @@
 //! Changing the status of an object and nothing else, without decoding the rest.
 
 use orch_core::object::Part;
-use orch_core::{Live, Patch, Result, Verb};
+use orch_core::{FieldValidation, Live, Patch, Result, Subresource, Verb};
 use serde_json::Value;
 
 use super::batch::{Commit, Of, Step};
@@ -9,7 +9,7 @@ use super::change::must_be_object;
 use super::metadata;
 use crate::conform::{check_patch, conform, malformed};
 use crate::merge_patch;
-use crate::tree::{Get, Tree};
+use crate::tree::{Get, Set, Tree};
 
 impl Of<'_> {
     pub(super) async fn status(mut self) -> Result<Step> {
@@ -48,8 +48,20 @@ impl Of<'_> {
         if new == old {
             return Ok(Step::Done(stored));
         }
+        if self.write.options.field_validation != FieldValidation::Ignore {
+            self.judge(&stored, &new)?;
+        }
         let object = stored.with_status(&self.info, &new)?;
-        Ok(Commit::replace(Live::from(object), stored.revision()).into())
+        Ok(Commit::replace(Live::shared(object), stored.revision()).into())
+    }
+
+    /// Judges the whole object with the new status. A client that says nothing about field validation is a part of the
+    /// cluster: its status fits the type, and is not worth decoding the rest for.
+    fn judge(&self, stored: &Live, status: &Value) -> Result<()> {
+        let old = stored.tree();
+        let mut new = Value::clone(&old);
+        metadata::root(&self.info, &mut new)?.put("status", status.clone());
+        self.validate(&new, Some(&old), Subresource::Status)
     }
 
     fn same_name(&self, tree: &Value) -> Result<()> {

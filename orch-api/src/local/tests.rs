@@ -433,3 +433,34 @@ fn unknown_fields_are_dropped_or_refused() {
         assert!(wrong.to_string().contains("data.k: expected string"), "{wrong}");
     });
 }
+
+#[test]
+fn a_status_is_judged_unless_a_part_of_the_cluster_writes_it() {
+    sim(|api, _| async move {
+        let pod = api.create(pod_tree("a")).await.unwrap();
+        let wrong = Write::merge_status(pod.key().clone(), json!({"status": {"observedGeneration": -1}}));
+        let error = api.one(wrong.clone().strict()).await.unwrap_err().to_string();
+        assert!(error.contains("status.observedGeneration"), "{error}");
+        api.one(wrong).await.unwrap();
+    });
+}
+
+#[test]
+fn a_binding_brings_labels_and_annotations() {
+    sim(|api, _| async move {
+        let pod = api.create(pod_tree("a")).await.unwrap();
+        let binding = json!({"target": {"name": "n1"},
+            "metadata": {"labels": {"zone": "z1"}, "annotations": {"a": "b"}}});
+        let bound = Write::create(pod.key().clone(), binding).to(Subresource::Binding);
+        let bound = api.one(bound).await.unwrap();
+        assert_eq!((bound.label("zone"), bound.field("spec.nodeName")), (Some("z1"), Some("n1")));
+        assert_eq!(bound.tree()["metadata"]["annotations"]["a"], "b");
+        let nowhere =
+            Write::create(pod.key().clone(), json!({"target": {"kind": "Pod"}})).to(Subresource::Binding);
+        let error = api.one(nowhere).await.unwrap_err().to_string();
+        assert!(
+            error.contains("target.kind: Unsupported value") && error.contains("target.name: Required"),
+            "{error}"
+        );
+    });
+}
