@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use orch_core::object::Part;
-use orch_core::{Change, Live, Str, kind};
+use orch_core::{Change, Str, kind};
 
 use super::plugin::ClusterEvent;
 use super::queue::{Group, Place, Record, backoff};
@@ -287,13 +287,5 @@ impl FrameworkScheduler {
                 self.requeue(id);
             }
         }
-    }
-}
-
-/// For callers that hold an object only.
-impl FrameworkScheduler {
-    /// Takes in the state of an object, as a change without a state before.
-    pub fn put(&mut self, live: Live) {
-        self.take_in(&Change::new(live.revision(), Some(live), None));
     }
 }
