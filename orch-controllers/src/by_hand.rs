@@ -23,6 +23,7 @@ pub(crate) struct ByHand<C> {
     cache: Cache,
     objects: BTreeMap<Key, Object>,
     revision: u64,
+    per_kind: bool,
     pub(crate) now: Timestamp,
 }
 
@@ -31,7 +32,12 @@ impl<C: Controller> ByHand<C> {
     pub(crate) fn new(controller: C) -> Self {
         let cache = Cache::new(&controller.needs());
         let (registry, objects) = (Registry::built_in(), BTreeMap::new());
-        Self { controller, registry, cache, objects, revision: 0, now: START }
+        Self { controller, registry, cache, objects, revision: 0, per_kind: false, now: START }
+    }
+
+    /// An empty view whose kinds are each as new as what was put last of it.
+    pub(crate) fn per_kind(controller: C) -> Self {
+        Self { per_kind: true, ..Self::new(controller) }
     }
 
     pub(crate) fn controller(&self) -> &C {
@@ -73,8 +79,9 @@ impl<C: Controller> ByHand<C> {
     fn apply(&mut self, change: Change) -> Vec<Key> {
         let change = Arc::new(change);
         self.cache.set_now(self.now);
-        self.cache.apply(None, &Event::Changed(Arc::clone(&change)));
-        self.cache.apply(None, &Event::Progress(change.revision));
+        let feed = self.per_kind.then_some(change.key().kind);
+        self.cache.apply(feed, &Event::Changed(Arc::clone(&change)));
+        self.cache.apply(feed, &Event::Progress(change.revision));
         let mut keys = Vec::new();
         self.controller.keys(&change, &self.cache, &mut |key| keys.push(key));
         keys.sort();

@@ -354,4 +354,13 @@ mod tests {
         world.put(held);
         assert!(world.plan(&key("a")).is_empty());
     }
+
+    #[test]
+    fn a_view_of_nodes_that_is_older_than_the_pod_proves_nothing() {
+        let mut world = ByHand::per_kind(PodGcController::default());
+        world.put(pod("a", "n1", "Running"));
+        world.plan(&n1());
+        world.wait(40);
+        assert_eq!(world.plan(&n1()), Plan::new().when_seen(kind::NODES, world.object(&key("a")).revision()));
+    }
 }

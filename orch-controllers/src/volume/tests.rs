@@ -451,3 +451,42 @@ mod in_use {
         assert_eq!(lines(&world.plan(&v("a"))), ["merge persistentvolumes/a"]);
     }
 }
+
+/// What is not in a view that is too old may be there.
+mod behind {
+    use super::*;
+
+    #[track_caller]
+    fn check<C: Controller>(controller: C, object: Value, key: &Key, of: orch_core::Kind) {
+        let mut world = ByHand::per_kind(controller);
+        world.put(object);
+        assert_eq!(world.plan(key), Plan::new().when_seen(of, world.object(key).revision()));
+    }
+
+    #[test]
+    fn a_volume_or_claim_that_is_not_seen_is_not_lost() {
+        let bound = with(claim(), "/spec/volumeName", json!("a"));
+        let bound = with(bound, "/metadata/annotations", json!({BIND_COMPLETED: "yes"}));
+        check(VolumeBinderController, bound, &c(), kind::PERSISTENT_VOLUMES);
+        let of = json!({"namespace": "shop", "name": "c", "uid": "c-uid"});
+        let volume = with(volume("a", "1Gi"), "/spec/claimRef", of);
+        check(VolumeBinderController, volume, &v("a"), kind::PERSISTENT_VOLUME_CLAIMS);
+    }
+
+    #[test]
+    fn a_claim_whose_pods_are_not_seen_is_held() {
+        let dying = with(claim(), "/metadata/deletionTimestamp", json!("2026-01-01T00:00:00Z"));
+        let dying = with(dying, "/metadata/finalizers", json!([CLAIM_FINALIZER]));
+        check(ClaimProtectionController, dying, &c(), kind::PODS);
+    }
+
+    #[test]
+    fn a_directory_whose_node_is_not_seen_is_held() {
+        let mut volume =
+            with(volume("a", "1Gi"), "/metadata/annotations", json!({PROVISIONED_BY: NODE_DIRECTORY}));
+        volume["spec"]["persistentVolumeReclaimPolicy"] = "Delete".into();
+        volume["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
+        volume["metadata"]["finalizers"] = json!([DIRECTORY_FINALIZER]);
+        check(NodeDirectoryProvisioner::default(), volume, &v("a"), kind::NODES);
+    }
+}

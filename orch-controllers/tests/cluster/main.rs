@@ -10,6 +10,7 @@ mod agents;
 mod lag;
 mod nodes;
 mod objects;
+mod owners;
 mod volumes;
 mod workloads;
 

@@ -86,7 +86,11 @@ fn settled(truth: &Truth) -> Result<(), String> {
         for endpoint in tree["endpoints"].as_array().into_iter().flatten() {
             count += 1;
             let address = endpoint["addresses"][0].as_str().unwrap_or_default().to_owned();
-            served.insert((address, tree["ports"][0]["port"].as_i64(), endpoint["conditions"]["ready"] == true));
+            served.insert((
+                address,
+                tree["ports"][0]["port"].as_i64(),
+                endpoint["conditions"]["ready"] == true,
+            ));
         }
     }
     same("each stands once", count, served.len())?;
@@ -94,8 +98,15 @@ fn settled(truth: &Truth) -> Result<(), String> {
 }
 
 fn moving() -> Scenario {
-    let objects =
-        vec![service(), node(), pod("a", 8080), pod("b", 8080), pod("c", 9090), pod("d", 8080), pod("e", 9090)];
+    let objects = vec![
+        service(),
+        node(),
+        pod("a", 8080),
+        pod("b", 8080),
+        pod("c", 9090),
+        pod("d", 8080),
+        pod("e", 9090),
+    ];
     let edits = vec![
         address("a", "10.1.0.1"),
         address("b", "10.1.0.2"),

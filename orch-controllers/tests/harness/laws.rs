@@ -80,7 +80,9 @@ pub(crate) fn is_allowed(
         (Allowed::CreateOwned(kind), Verb::Create(tree)) => {
             kind == write.key.kind && uid.is_some() && controller(tree) == uid
         }
-        (Allowed::Create(kind), Verb::Create(_)) | (Allowed::Delete(kind), Verb::Delete(_)) => kind == write.key.kind,
+        (Allowed::Create(kind), Verb::Create(_)) | (Allowed::Delete(kind), Verb::Delete(_)) => {
+            kind == write.key.kind
+        }
         (Allowed::Anything, _) => true,
         (Allowed::DeleteOwned(kind), Verb::Delete(_)) => {
             // One that is gone is no concern: the deletion fails.

@@ -32,11 +32,17 @@ fn law(transition: &Transition<'_>) -> Result<(), String> {
         return Ok(());
     }
     let write = transition.write;
-    let left = |of: &dyn Fn(&Key) -> bool| transition.before.0.keys().filter(|key| &*key.namespace == "shop" && of(key)).count();
+    let left = |of: &dyn Fn(&Key) -> bool| {
+        transition.before.0.keys().filter(|key| &*key.namespace == "shop" && of(key)).count()
+    };
     match &write.verb {
         Verb::Delete(_) if &*write.key.namespace != "shop" => Err("another namespace's".to_owned()),
-        Verb::Delete(_) if write.key.kind != kind::PODS => same("pods left", left(&|key| key.kind == kind::PODS), 0),
-        Verb::Update(_) if write.subresource == Subresource::Finalize => same("objects left", left(&|_| true), 0),
+        Verb::Delete(_) if write.key.kind != kind::PODS => {
+            same("pods left", left(&|key| key.kind == kind::PODS), 0)
+        }
+        Verb::Update(_) if write.subresource == Subresource::Finalize => {
+            same("objects left", left(&|_| true), 0)
+        }
         _ => Ok(()),
     }
 }
@@ -53,11 +59,21 @@ fn emptied() -> Scenario {
     let mut stays = object("ConfigMap", "stays");
     stays["metadata"] = json!({"name": "stays", "namespace": "default", "labels": {"bystander": "true"}});
     let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}});
-    let objects = vec![namespace, stays, pod("a"), pod("b"), object("ConfigMap", "c"), object("ServiceAccount", "d"), held];
+    let objects = vec![
+        namespace,
+        stays,
+        pod("a"),
+        pod("b"),
+        object("ConfigMap", "c"),
+        object("ServiceAccount", "d"),
+        held,
+    ];
     let late = Write::create_tree(kind::CONFIG_MAPS, object("ConfigMap", "late"));
-    let free = Write::merge(Key::new(kind::SECRETS, "shop", "held"), json!({"metadata": {"finalizers": null}}));
+    let free =
+        Write::merge(Key::new(kind::SECRETS, "shop", "held"), json!({"metadata": {"finalizers": null}}));
     let edits = vec![User::Write(late), User::Write(Write::delete(key())), User::Write(free)];
-    let controllers: Vec<(fn() -> Box<dyn Decide>, &'static [Allowed])> = vec![(controller, &[Allowed::Anything])];
+    let controllers: Vec<(fn() -> Box<dyn Decide>, &'static [Allowed])> =
+        vec![(controller, &[Allowed::Anything])];
     Scenario { objects, edits, controllers, acts: &[], law, settled, remembers: false }
 }
 

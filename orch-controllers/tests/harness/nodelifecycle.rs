@@ -71,7 +71,9 @@ fn silent(truth: &Truth) -> Result<(), String> {
         let ready = conditions.find(|condition| condition["type"] == "Ready");
         same("ready", ready.and_then(|ready| ready["status"].as_str()), Some("Unknown"))?;
         let taints = tree["spec"]["taints"].as_array().cloned().unwrap_or_default();
-        let marked = |taint: &Value| taint["key"] == "node.kubernetes.io/unreachable" && taint["effect"] == "NoSchedule";
+        let marked = |taint: &Value| {
+            taint["key"] == "node.kubernetes.io/unreachable" && taint["effect"] == "NoSchedule"
+        };
         same("taint", taints.iter().filter(|taint| marked(taint)).count(), 1)?;
         same("driving", is_driving(node), false)?;
     }
@@ -87,7 +89,8 @@ fn falling_silent() -> Scenario {
     }
     edits.push(posts("n2", "False", "2026-01-01T00:00:09Z"));
     edits.push(posts("n2", "True", "2026-01-01T00:00:10Z"));
-    let controllers: Vec<(fn() -> Box<dyn Decide>, &'static [Allowed])> = vec![(lifecycle, ALLOWED), (eviction, EVICTS)];
+    let controllers: Vec<(fn() -> Box<dyn Decide>, &'static [Allowed])> =
+        vec![(lifecycle, ALLOWED), (eviction, EVICTS)];
     let objects = vec![node("n1"), node("n2"), node("n3"), pod("a", json!(300)), pod("b", Value::Null)];
     Scenario { objects, edits, controllers, acts: &[], law, settled: silent, remembers: true }
 }

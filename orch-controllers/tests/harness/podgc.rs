@@ -46,7 +46,9 @@ fn law(transition: &Transition<'_>) -> Result<(), String> {
 }
 
 fn settled(truth: &Truth) -> Result<(), String> {
-    let ended = truth.of(kind::PODS).filter(|pod| matches!(text(&pod.tree(), "/status/phase"), "Failed" | "Succeeded"));
+    let ended = truth
+        .of(kind::PODS)
+        .filter(|pod| matches!(text(&pod.tree(), "/status/phase"), "Failed" | "Succeeded"));
     if ended.count() > 1 { Err("too many ended pods".to_owned()) } else { Ok(()) }
 }
 

@@ -11,7 +11,10 @@ use crate::laws::{same, text};
 use crate::{Allowed, Scenario, Transition, Truth, User, scenario};
 
 const BINDS: &[Allowed] = &[
-    Allowed::Patch(kind::PERSISTENT_VOLUME_CLAIMS, &["status", "metadata.annotations", "spec.volumeName", "spec.storageClassName"]),
+    Allowed::Patch(
+        kind::PERSISTENT_VOLUME_CLAIMS,
+        &["status", "metadata.annotations", "spec.volumeName", "spec.storageClassName"],
+    ),
     Allowed::Patch(kind::PERSISTENT_VOLUMES, &["status", "metadata.annotations", "spec.claimRef"]),
 ];
 const PROVISIONS: &[Allowed] = &[
@@ -99,7 +102,8 @@ fn fitting() -> Scenario {
         same("more", phase("more").as_deref(), Some("Bound"))?;
         same("huge", phase("huge").as_deref(), Some("Pending"))?;
         same("small", phase("small"), None)?;
-        let phases = truth.of(kind::PERSISTENT_VOLUMES).map(|volume| text(&volume.tree(), "/status/phase").to_owned());
+        let phases =
+            truth.of(kind::PERSISTENT_VOLUMES).map(|volume| text(&volume.tree(), "/status/phase").to_owned());
         same("volumes bound", phases.filter(|phase| phase == "Bound").count(), 2)
     };
     Scenario { objects, edits, controllers: controllers(), acts: &[], law, settled, remembers: true }
