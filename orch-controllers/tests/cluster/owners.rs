@@ -42,13 +42,13 @@ impl Truth {
                     let began = live.header().is_terminating()
                         && before.is_none_or(|live| !live.header().is_terminating());
                     if began {
-                        self.judge(live.clone());
+                        self.judge(live);
                     }
                 }
                 None => {
                     let gone = self.alive.remove(change.object().uid());
                     if let Some(gone) = gone.filter(|gone| !gone.header().is_terminating()) {
-                        self.judge(gone);
+                        self.judge(&gone);
                     }
                 }
             }
@@ -56,7 +56,7 @@ impl Truth {
     }
 
     /// What nobody gave up goes only when each of its owners is gone or waits for it in the foreground.
-    fn judge(&self, gone: Live) {
+    fn judge(&self, gone: &Live) {
         if self.given_up.contains_key(gone.uid()) || gone.header().owners.is_empty() {
             return;
         }

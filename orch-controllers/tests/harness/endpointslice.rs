@@ -7,7 +7,7 @@ use orch_core::{Key, Live, Write, kind};
 use serde_json::{Value, json};
 
 use crate::kubelet::Act;
-use crate::lane::Decide;
+use crate::lane::{Decide, Make};
 use crate::laws::{is_ready, same, text};
 use crate::{Allowed, Scenario, Transition, Truth, User, scenario};
 
@@ -120,7 +120,7 @@ fn moving() -> Scenario {
         relabel("c", "other"),
         User::DeletePod(0),
     ];
-    let controllers: Vec<(fn() -> Box<dyn Decide>, &'static [Allowed])> = vec![(controller, ALLOWED)];
+    let controllers: Vec<(Make, &'static [Allowed])> = vec![(controller, ALLOWED)];
     let acts = &[Act::Unready, Act::Fail];
     Scenario { objects, edits, controllers, acts, law, settled, remembers: true }
 }

@@ -4,7 +4,7 @@ use orch_controllers::eventttl::EventTtlController;
 use orch_core::{Key, Verb, Write, kind};
 use serde_json::{Value, json};
 
-use crate::lane::Decide;
+use crate::lane::{Decide, Make};
 use crate::{Allowed, Scenario, Transition, Truth, User, scenario};
 
 fn controller() -> Box<dyn Decide> {
@@ -39,8 +39,7 @@ fn settled(truth: &Truth) -> Result<(), String> {
 
 fn repeated() -> Scenario {
     let edits = vec![repeat("a", "2026-01-01T00:00:20Z"), repeat("b", "2026-01-01T00:01:00Z")];
-    let controllers: Vec<(fn() -> Box<dyn Decide>, &'static [Allowed])> =
-        vec![(controller, &[Allowed::Delete(kind::EVENTS)])];
+    let controllers: Vec<(Make, &'static [Allowed])> = vec![(controller, &[Allowed::Delete(kind::EVENTS)])];
     let objects = vec![event("a"), event("b"), event("c")];
     Scenario { objects, edits, controllers, acts: &[], law, settled, remembers: true }
 }

@@ -4,7 +4,7 @@ use orch_controllers::gc::GarbageCollector;
 use orch_core::{Key, Propagation, Registry, Verb, Write, kind};
 use serde_json::{Value, json};
 
-use crate::lane::Decide;
+use crate::lane::{Decide, Make};
 use crate::laws::{is_active, number, same};
 use crate::{Allowed, Scenario, Transition, Truth, User, replicaset, scenario};
 
@@ -64,7 +64,7 @@ fn creates() -> User {
 }
 
 fn scenario_of(edits: Vec<User>, settled: fn(&Truth) -> Result<(), String>) -> Scenario {
-    let controllers: Vec<(fn() -> Box<dyn Decide>, &'static [Allowed])> =
+    let controllers: Vec<(Make, &'static [Allowed])> =
         vec![(controller, ALLOWED), (replicaset::controller, MAKES)];
     Scenario { objects: vec![set()], edits, controllers, acts: &[], law, settled, remembers: false }
 }

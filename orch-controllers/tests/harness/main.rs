@@ -8,18 +8,18 @@
 //! A controller's scenarios are one file: `mod` it here and write `scenario!` tests in it.
 
 mod deployment;
-mod volume;
-mod podgc;
-mod nodelifecycle;
-mod namespace;
-mod gc;
-mod eventttl;
 mod endpointslice;
+mod eventttl;
+mod gc;
 mod kubelet;
 mod lane;
 mod laws;
+mod namespace;
+mod nodelifecycle;
+mod podgc;
 mod replicaset;
 mod statefulset;
+mod volume;
 mod world;
 
 use proptest::prelude::ProptestConfig;

@@ -4,7 +4,7 @@ use orch_controllers::namespace::NamespaceController;
 use orch_core::{Key, Subresource, Verb, Write, kind};
 use serde_json::{Value, json};
 
-use crate::lane::Decide;
+use crate::lane::{Decide, Make};
 use crate::laws::same;
 use crate::{Allowed, Scenario, Transition, Truth, User, scenario};
 
@@ -72,8 +72,7 @@ fn emptied() -> Scenario {
     let free =
         Write::merge(Key::new(kind::SECRETS, "shop", "held"), json!({"metadata": {"finalizers": null}}));
     let edits = vec![User::Write(late), User::Write(Write::delete(key())), User::Write(free)];
-    let controllers: Vec<(fn() -> Box<dyn Decide>, &'static [Allowed])> =
-        vec![(controller, &[Allowed::Anything])];
+    let controllers: Vec<(Make, &'static [Allowed])> = vec![(controller, &[Allowed::Anything])];
     Scenario { objects, edits, controllers, acts: &[], law, settled, remembers: false }
 }
 

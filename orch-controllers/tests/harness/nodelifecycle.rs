@@ -4,7 +4,7 @@ use orch_controllers::nodelifecycle::{NodeLifecycleController, TaintEvictionCont
 use orch_core::{Key, Live, Verb, Write, kind};
 use serde_json::{Value, json};
 
-use crate::lane::Decide;
+use crate::lane::{Decide, Make};
 use crate::laws::same;
 use crate::{Allowed, Scenario, Transition, Truth, User, scenario};
 
@@ -24,6 +24,7 @@ fn node(name: &str) -> Value {
     json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}})
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "called with values")]
 fn pod(name: &str, secs: Value) -> Value {
     json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "default"},
         "spec": {"containers": [{"name": "c", "image": "i"}], "tolerations": [
@@ -89,8 +90,7 @@ fn falling_silent() -> Scenario {
     }
     edits.push(posts("n2", "False", "2026-01-01T00:00:09Z"));
     edits.push(posts("n2", "True", "2026-01-01T00:00:10Z"));
-    let controllers: Vec<(fn() -> Box<dyn Decide>, &'static [Allowed])> =
-        vec![(lifecycle, ALLOWED), (eviction, EVICTS)];
+    let controllers: Vec<(Make, &'static [Allowed])> = vec![(lifecycle, ALLOWED), (eviction, EVICTS)];
     let objects = vec![node("n1"), node("n2"), node("n3"), pod("a", json!(300)), pod("b", Value::Null)];
     Scenario { objects, edits, controllers, acts: &[], law, settled: silent, remembers: true }
 }
@@ -99,7 +99,7 @@ fn tainted() -> Scenario {
     let taint = |taints: Value| User::Write(Write::merge(key("n1"), json!({"spec": {"taints": taints}})));
     let mine = || taint(json!([{"key": "mine", "effect": "NoExecute"}]));
     let edits = vec![mine(), taint(Value::Null), mine(), taint(Value::Null), mine()];
-    let controllers: Vec<(fn() -> Box<dyn Decide>, &'static [Allowed])> = vec![(eviction, EVICTS)];
+    let controllers: Vec<(Make, &'static [Allowed])> = vec![(eviction, EVICTS)];
     let objects = vec![node("n1"), pod("soon", json!(3)), pod("later", json!(20)), pod("never", Value::Null)];
     let settled = |truth: &Truth| {
         let names: Vec<_> = truth.of(kind::PODS).map(|pod| pod.key().name.to_string()).collect();

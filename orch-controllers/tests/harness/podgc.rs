@@ -5,7 +5,7 @@ use orch_core::{Key, Verb, Write, kind};
 use serde_json::{Value, json};
 
 use crate::kubelet::Act;
-use crate::lane::Decide;
+use crate::lane::{Decide, Make};
 use crate::laws::text;
 use crate::{Allowed, Scenario, Transition, Truth, User, scenario};
 
@@ -60,7 +60,7 @@ fn nothing(truth: &Truth) -> Result<(), String> {
 }
 
 fn base(edits: Vec<User>, settled: fn(&Truth) -> Result<(), String>) -> Scenario {
-    let controllers: Vec<(fn() -> Box<dyn Decide>, &'static [Allowed])> = vec![(controller, ALLOWED)];
+    let controllers: Vec<(Make, &'static [Allowed])> = vec![(controller, ALLOWED)];
     let objects = [node()].into_iter().chain(["a", "b", "c", "d"].map(pod)).collect();
     Scenario { objects, edits, controllers, acts: &[Act::Fail], law, settled, remembers: true }
 }

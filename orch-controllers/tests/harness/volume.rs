@@ -6,7 +6,7 @@ use orch_controllers::volume::{
 use orch_core::{Key, Write, kind};
 use serde_json::{Value, json};
 
-use crate::lane::Decide;
+use crate::lane::{Decide, Make};
 use crate::laws::{same, text};
 use crate::{Allowed, Scenario, Transition, Truth, User, scenario};
 
@@ -81,7 +81,7 @@ fn law(transition: &Transition<'_>) -> Result<(), String> {
     Ok(())
 }
 
-fn controllers() -> Vec<(fn() -> Box<dyn Decide>, &'static [Allowed])> {
+fn controllers() -> Vec<(Make, &'static [Allowed])> {
     vec![(binder, BINDS), (provisioner, PROVISIONS), (holds_claims, HOLDS), (holds_volumes, HOLDS)]
 }
 
