@@ -42,12 +42,14 @@ pub struct Config {
     pub pod_gc: podgc::PodGcConfig,
     /// How long Events are kept.
     pub event_ttl: Duration,
+    /// Where directories of volumes stand on each node, as the paths of volumes say it.
+    pub volume_root: orch_core::Str,
 }
 
 impl Default for Config {
     fn default() -> Self {
         let (node_lifecycle, pod_gc) = Default::default();
-        Self { node_lifecycle, pod_gc, event_ttl: eventttl::TTL }
+        Self { node_lifecycle, pod_gc, event_ttl: eventttl::TTL, volume_root: volume::ROOT.into() }
     }
 }
 
@@ -73,7 +75,7 @@ pub fn with_config(engine: Engine, config: &Config) -> Engine {
         .with(nodelifecycle::TaintEvictionController::default())
         .with(eventttl::EventTtlController::new(config.event_ttl))
         .with(volume::VolumeBinderController::default())
-        .with(volume::NodeDirectoryProvisioner::default())
+        .with(volume::NodeDirectoryProvisioner::new(config.volume_root.clone()))
         .with(volume::ClaimProtectionController::default())
         .with(volume::VolumeProtectionController::default())
 }

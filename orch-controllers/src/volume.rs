@@ -23,6 +23,9 @@ pub use provision::NodeDirectoryProvisioner;
 /// The provisioner of volumes that are directories of one node: `provisioner` of a storage class.
 pub const NODE_DIRECTORY: &str = "orch.local/node-directory";
 
+/// Where the directories of [`NODE_DIRECTORY`] stand by default.
+pub const ROOT: &str = "/var/lib/orch/volumes";
+
 /// What holds a volume of [`NODE_DIRECTORY`] until its directory is removed. The agent of the node that the volume's label
 /// `kubernetes.io/hostname` names removes it from a volume that terminates and has no other finalizer, after the
 /// directory.

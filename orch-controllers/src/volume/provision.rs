@@ -39,9 +39,9 @@ impl NodeDirectoryProvisioner {
 }
 
 impl Default for NodeDirectoryProvisioner {
-    /// `/var/lib/orch/volumes`
+    /// Under [`ROOT`](super::ROOT).
     fn default() -> Self {
-        Self::new("/var/lib/orch/volumes")
+        Self::new(super::ROOT)
     }
 }
 
