@@ -15,8 +15,28 @@ impl Of<'_> {
     pub(super) async fn status(mut self) -> Result<Step> {
         let stored = self.stored().await?;
         self.expect(&stored)?;
-        let old: Value = stored.part_to(Part::Status)?;
-        let mut new = match &self.write.verb {
+        let Some(mut new) = self.new_status(&stored)? else { return Ok(Step::Done(stored)) };
+        if let Some(ty) = self.strategy.part("status") {
+            conform(&self.info, &mut new, ty, self.write.options.field_validation)?;
+        }
+        if let Some(fields) = new.as_object_mut() {
+            let old = |field: &str| serde_json::from_slice(stored.part_field(Part::Status, field)?).ok();
+            let now = metadata::seconds(self.api.shared.env.now());
+            (self.strategy.row.status)(fields, &old, &now);
+        }
+        let object = stored.with_status(&self.info, &new)?;
+        if object.same_content(&stored) {
+            return Ok(Step::Done(stored));
+        }
+        if self.write.options.field_validation != FieldValidation::Ignore {
+            self.judge(&stored, &new)?;
+        }
+        Ok(Commit::replace(Live::shared(object), stored.revision()).into())
+    }
+
+    /// The status as the client wants it; `None` when the write says nothing about it.
+    fn new_status(&self, stored: &Live) -> Result<Option<Value>> {
+        let new = match &self.write.verb {
             Verb::Update(tree) => {
                 self.same_name(tree)?;
                 tree.get("status").cloned().unwrap_or_default()
@@ -27,32 +47,14 @@ impl Of<'_> {
                 if let Some(ty) = self.strategy.ty {
                     check_patch(&self.info, patch, ty, self.write.options.field_validation)?;
                 }
-                let Some(change) = patch.get("status") else { return Ok(Step::Done(stored)) };
-                let mut new = old.clone();
-                merge_patch(&mut new, change);
-                new
+                let Some(change) = patch.get("status") else { return Ok(None) };
+                let mut status: Value = stored.part_to(Part::Status)?;
+                merge_patch(&mut status, change);
+                status
             }
             _ => return Err(self.not_allowed("create of that subresource")),
         };
-        if new.is_null() {
-            new = Value::Object(Tree::new());
-        }
-        if let Some(ty) = self.strategy.part("status") {
-            conform(&self.info, &mut new, ty, self.write.options.field_validation)?;
-        }
-        let empty = Tree::new();
-        if let Some(fields) = new.as_object_mut() {
-            let now = metadata::seconds(self.api.shared.env.now());
-            (self.strategy.row.status)(fields, old.as_object().unwrap_or(&empty), &now);
-        }
-        if new == old {
-            return Ok(Step::Done(stored));
-        }
-        if self.write.options.field_validation != FieldValidation::Ignore {
-            self.judge(&stored, &new)?;
-        }
-        let object = stored.with_status(&self.info, &new)?;
-        Ok(Commit::replace(Live::shared(object), stored.revision()).into())
+        Ok(Some(if new.is_null() { Value::Object(Tree::new()) } else { new }))
     }
 
     /// Judges the whole object with the new status. A client that says nothing about field validation is a part of the

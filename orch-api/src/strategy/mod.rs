@@ -57,6 +57,9 @@ pub(crate) enum Updates {
     AtRevisionOrCreate,
 }
 
+/// A field of the status that is written over: it is decoded only when it is asked for.
+pub(crate) type Before<'a> = &'a dyn Fn(&str) -> Option<Value>;
+
 /// A kind's own rules.
 #[derive(Clone, Copy)]
 pub(crate) struct Row {
@@ -68,7 +71,7 @@ pub(crate) struct Row {
     /// The status of a new object.
     pub(crate) initial_status: fn(&Tree, &str) -> Option<Value>,
     /// Completes a status that is written over an older one.
-    pub(crate) status: fn(&mut Tree, &Tree, &str),
+    pub(crate) status: fn(&mut Tree, Before<'_>, &str),
     /// Completes a new object.
     pub(crate) create: fn(&mut Tree),
     /// Completes an object that is written over an older one.
@@ -109,7 +112,7 @@ impl Row {
         self
     }
 
-    const fn status(mut self, status: fn(&mut Tree, &Tree, &str)) -> Self {
+    const fn status(mut self, status: fn(&mut Tree, Before<'_>, &str)) -> Self {
         self.status = status;
         self
     }
@@ -252,10 +255,10 @@ fn pending(_: &Tree, _: &str) -> Option<Value> {
     Some(json!({"phase": "Pending"}))
 }
 
-fn volume_status(status: &mut Tree, old: &Tree, now: &str) {
+fn volume_status(status: &mut Tree, old: Before<'_>, now: &str) {
     status.default_text("phase", "Pending");
     let time = "lastPhaseTransitionTime";
-    if status.text("phase") != old.text("phase") && status.get(time) == old.get(time) {
+    if status.get("phase") != old("phase").as_ref() && status.get(time) == old(time).as_ref() {
         status.put(time, now);
     }
 }

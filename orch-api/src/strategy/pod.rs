@@ -4,6 +4,7 @@ use orch_core::Object;
 use orch_core::object::Part;
 use serde_json::{Value, json};
 
+use super::Before;
 use super::qos::qos_class;
 use crate::defaults;
 use crate::tree::{Get, Set, Tree};
@@ -23,9 +24,10 @@ pub(super) fn initial_status(tree: &Tree, now: &str) -> Option<Value> {
 }
 
 /// The quality of service is decided once.
-pub(super) fn status(status: &mut Tree, old: &Tree, _now: &str) {
-    if !old.is_unset("qosClass") {
-        status.copy_from(old, "qosClass");
+pub(super) fn status(status: &mut Tree, old: Before<'_>, _now: &str) {
+    if let Some(class) = old("qosClass").filter(|class| class.as_str().is_some_and(|class| !class.is_empty()))
+    {
+        status.put("qosClass", class);
     }
     status.default_text("phase", "Pending");
     defaults::pod_status(status);
@@ -84,7 +86,9 @@ pub(crate) fn grace_secs(pod: &Object, asked: Option<i64>) -> i64 {
     if !scheduled || ended {
         return 0;
     }
-    let own = || pod.part_to::<Value>(Part::Spec).ok()?.number("terminationGracePeriodSeconds");
+    let own = || -> Option<i64> {
+        serde_json::from_slice(pod.part_field(Part::Spec, "terminationGracePeriodSeconds")?).ok()
+    };
     match asked.or_else(own).unwrap_or_default() {
         secs if secs < 0 => 1,
         secs => secs,

@@ -82,7 +82,7 @@ fn the_time_of_a_volumes_phase_is_that_of_its_change() {
     for (phase, time) in [("Pending", "then"), ("Available", "now")] {
         let mut new = old.clone();
         new.put("phase", phase);
-        (row.status)(&mut new, &old, "now");
+        (row.status)(&mut new, &|field| old.get(field).cloned(), "now");
         assert_eq!(new["lastPhaseTransitionTime"], time, "{phase}");
     }
 }
