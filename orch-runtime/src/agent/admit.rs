@@ -27,7 +27,11 @@ pub(super) struct Room {
 }
 
 /// Whether a pod fits beside the others that run on the node; the first reason against it.
-pub(super) fn admit<'a>(room: &Room, pod: &Pod, others: impl Iterator<Item = &'a Pod> + Clone) -> Option<Refusal> {
+pub(super) fn admit<'a>(
+    room: &Room,
+    pod: &Pod,
+    others: impl Iterator<Item = &'a Pod> + Clone,
+) -> Option<Refusal> {
     let os = &*pod.spec.os.name;
     if !os.is_empty() && os != super::config::OS {
         let message = "Failed to admit pod as the OS field doesn't match node OS".to_owned();
@@ -43,7 +47,10 @@ pub(super) fn admit<'a>(room: &Room, pod: &Pod, others: impl Iterator<Item = &'a
         if clashes(&pod.spec, others) {
             return failed("NodePorts", "node(s) didn't have free ports for the requested pod ports");
         }
-        let untolerated = room.taints.iter().any(|taint| &*taint.2 == "NoExecute" && !tolerates(&pod.spec.tolerations, taint));
+        let untolerated = room
+            .taints
+            .iter()
+            .any(|taint| &*taint.2 == "NoExecute" && !tolerates(&pod.spec.tolerations, taint));
         if untolerated {
             return failed("TaintToleration", "node(s) had taints that the pod didn't tolerate");
         }
@@ -68,7 +75,9 @@ fn fits<'a>(room: &Room, pod: &Pod, others: impl Iterator<Item = &'a Pod>) -> Op
         return Some(lacks("pods", 1, pods, capacity));
     }
     let requested = requests(&pod.spec);
-    let rank = |name: &str| ["cpu", "memory", "ephemeral-storage"].iter().position(|known| *known == name).unwrap_or(3);
+    let rank = |name: &str| {
+        ["cpu", "memory", "ephemeral-storage"].iter().position(|known| *known == name).unwrap_or(3)
+    };
     let mut names: Vec<_> = requested.keys().collect();
     names.sort_by_key(|name| (rank(name), (*name).clone()));
     names.into_iter().find_map(|name| {
@@ -126,7 +135,10 @@ pub(super) fn requests(spec: &PodSpec) -> Amounts {
 fn selects(room: &Room, spec: &PodSpec) -> bool {
     let by_label = spec.node_selector.iter().all(|(name, value)| room.labels.get(name) == Some(value));
     let terms = &spec.affinity.node_affinity.required_during_scheduling_ignored_during_execution;
-    by_label && terms.as_ref().is_none_or(|terms| terms.node_selector_terms.iter().any(|term| term_matches(room, term)))
+    by_label
+        && terms
+            .as_ref()
+            .is_none_or(|terms| terms.node_selector_terms.iter().any(|term| term_matches(room, term)))
 }
 
 fn term_matches(room: &Room, term: &NodeSelectorTerm) -> bool {
@@ -140,7 +152,8 @@ fn term_matches(room: &Room, term: &NodeSelectorTerm) -> bool {
 
 fn matches(requirement: &NodeRequirement, value: Option<&str>) -> bool {
     let listed = value.is_some_and(|value| requirement.values.iter().any(|wanted| &**wanted == value));
-    let numbers = || -> Option<(i64, i64)> { Some((value?.parse().ok()?, requirement.values.first()?.parse().ok()?)) };
+    let numbers =
+        || -> Option<(i64, i64)> { Some((value?.parse().ok()?, requirement.values.first()?.parse().ok()?)) };
     match &*requirement.operator {
         "In" => listed,
         "NotIn" => !listed,
@@ -154,7 +167,8 @@ fn matches(requirement: &NodeRequirement, value: Option<&str>) -> bool {
 
 /// Host ports that a pod takes: address, protocol, port.
 fn host_ports(spec: &PodSpec) -> impl Iterator<Item = (&str, &str, u16)> {
-    let running = spec.containers.iter().chain(spec.init_containers.iter().filter(|container| container.is_sidecar()));
+    let running =
+        spec.containers.iter().chain(spec.init_containers.iter().filter(|container| container.is_sidecar()));
     running.flat_map(|container| &container.ports).filter(|port| port.host_port > 0).map(|port| {
         let ip = if port.host_ip.is_empty() { "0.0.0.0" } else { &*port.host_ip };
         let protocol = if port.protocol.is_empty() { "TCP" } else { &*port.protocol };
@@ -168,7 +182,9 @@ fn clashes<'a>(spec: &PodSpec, others: impl Iterator<Item = &'a Pod>) -> bool {
         (a.1, a.2) == (b.1, b.2) && (a.0 == b.0 || a.0 == "0.0.0.0" || b.0 == "0.0.0.0")
     };
     !wanted.is_empty()
-        && others.into_iter().any(|other| host_ports(&other.spec).any(|taken| wanted.iter().any(|port| overlap(port, &taken))))
+        && others
+            .into_iter()
+            .any(|other| host_ports(&other.spec).any(|taken| wanted.iter().any(|port| overlap(port, &taken))))
 }
 
 /// Whether one of the tolerations covers a taint (`pkg/apis/core/v1/toleration.go`).
@@ -199,7 +215,10 @@ mod tests {
             node: "n1".into(),
             allocatable: allocatable.map(|(name, amount)| (name.into(), amount.parse().unwrap())).into(),
             labels: [("zone".into(), "a".into()), ("size".into(), "7".into())].into(),
-            taints: vec![("dedicated".into(), "db".into(), "NoExecute".into()), ("x".into(), "".into(), "NoSchedule".into())],
+            taints: vec![
+                ("dedicated".into(), "db".into(), "NoExecute".into()),
+                ("x".into(), "".into(), "NoSchedule".into()),
+            ],
         }
     }
 
@@ -225,15 +244,35 @@ mod tests {
     #[test]
     fn a_pod_must_fit_what_is_left() {
         check(asking("1"), &[asking("1")], None);
-        check(asking("1500m"), &[asking("1")],
-            Some(("OutOfcpu", "Node didn't have enough resource: cpu, requested: 1500, used: 1000, capacity: 2000")));
-        check(json!({"containers": [{"resources": {"limits": {"memory": "2Gi"}}}]}), &[],
-            Some(("OutOfmemory", "Node didn't have enough resource: memory, requested: 2147483648, used: 0, capacity: 1073741824")));
-        check(asking("0"), &[asking("0"), asking("0"), asking("0")],
-            Some(("OutOfpods", "Node didn't have enough resource: pods, requested: 1, used: 3, capacity: 3")));
-        check(json!({"containers": [{"resources": {"requests": {"example.com/gpu": "2"}}}]}), &[],
-            Some(("OutOfexample.com/gpu",
-                "Node didn't have enough resource: example.com/gpu, requested: 2, used: 0, capacity: 1")));
+        check(
+            asking("1500m"),
+            &[asking("1")],
+            Some((
+                "OutOfcpu",
+                "Node didn't have enough resource: cpu, requested: 1500, used: 1000, capacity: 2000",
+            )),
+        );
+        check(
+            json!({"containers": [{"resources": {"limits": {"memory": "2Gi"}}}]}),
+            &[],
+            Some((
+                "OutOfmemory",
+                "Node didn't have enough resource: memory, requested: 2147483648, used: 0, capacity: 1073741824",
+            )),
+        );
+        check(
+            asking("0"),
+            &[asking("0"), asking("0"), asking("0")],
+            Some(("OutOfpods", "Node didn't have enough resource: pods, requested: 1, used: 3, capacity: 3")),
+        );
+        check(
+            json!({"containers": [{"resources": {"requests": {"example.com/gpu": "2"}}}]}),
+            &[],
+            Some((
+                "OutOfexample.com/gpu",
+                "Node didn't have enough resource: example.com/gpu, requested: 2, used: 0, capacity: 1",
+            )),
+        );
         check(json!({"containers": [{"resources": {"requests": {"example.com/unknown": "2"}}}]}), &[], None);
     }
 
@@ -250,7 +289,10 @@ mod tests {
 
     #[test]
     fn selectors_affinity_ports_and_taints_are_checked() {
-        let affinity = Some(("NodeAffinity", "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"));
+        let affinity = Some((
+            "NodeAffinity",
+            "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector",
+        ));
         let term = |key: &str, operator: &str, values: Value| {
             json!({"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
                 {"matchExpressions": [{"key": key, "operator": operator, "values": values}]}]}}}})
@@ -263,14 +305,27 @@ mod tests {
         check(term("size", "Lt", json!(["6"])), &[], affinity);
         check(term("none", "Exists", json!([])), &[], affinity);
         let port = |ip: &str, port: u16| json!({"containers": [{"ports": [{"containerPort": 80, "hostPort": port, "hostIP": ip}]}]});
-        let ports = Some(("NodePorts", "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports"));
+        let ports = Some((
+            "NodePorts",
+            "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports",
+        ));
         check(port("", 80), &[port("127.0.0.1", 80)], ports);
         check(port("127.0.0.2", 80), &[port("127.0.0.1", 80)], None);
         check(port("", 81), &[port("", 80)], None);
-        let taints = Some(("TaintToleration", "Predicate TaintToleration failed: node(s) had taints that the pod didn't tolerate"));
+        let taints = Some((
+            "TaintToleration",
+            "Predicate TaintToleration failed: node(s) had taints that the pod didn't tolerate",
+        ));
         check(json!({"tolerations": [{"key": "dedicated", "value": "web"}]}), &[], taints);
-        check(json!({"tolerations": [{"key": "dedicated", "value": "db", "effect": "NoExecute"}]}), &[], None);
-        check(json!({"os": {"name": "windows"}}), &[],
-            Some(("PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS")));
+        check(
+            json!({"tolerations": [{"key": "dedicated", "value": "db", "effect": "NoExecute"}]}),
+            &[],
+            None,
+        );
+        check(
+            json!({"os": {"name": "windows"}}),
+            &[],
+            Some(("PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS")),
+        );
     }
 }

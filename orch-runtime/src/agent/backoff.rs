@@ -83,7 +83,8 @@ mod tests {
     fn failures_wait_from_when_they_failed() {
         let rule = Doubling::new(Duration::from_millis(500), secs(2));
         let mut backoff = Backoff::default();
-        let until: Vec<_> = (0..4).map(|_| backoff.fail(&rule, secs(100)) - secs(100)).map(|wait| wait.as_millis()).collect();
+        let until: Vec<_> =
+            (0..4).map(|_| backoff.fail(&rule, secs(100)) - secs(100)).map(|wait| wait.as_millis()).collect();
         assert_eq!(until, [500, 1000, 2000, 2000]);
         backoff.clear();
         assert_eq!(backoff.fail(&rule, secs(1)), Duration::from_millis(1500));

@@ -15,8 +15,14 @@ use super::text;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Check {
     Exec(Vec<Str>),
+    /// Any answer from 200 to 399 is a yes.
     Http(Request),
-    Tcp { host: Str, port: u16 },
+    /// Any answer is a yes.
+    Notify(Request),
+    Tcp {
+        host: Str,
+        port: u16,
+    },
     Sleep(Duration),
     /// It cannot be asked, and why.
     Impossible(String),
@@ -46,7 +52,9 @@ impl Check {
                 Some(port) => Self::Tcp { host: host(&socket.host, ip), port },
                 None => Self::no_port(&socket.port),
             },
-            None => Self::Impossible("missing probe handler: this node has exec, httpGet and tcpSocket".to_owned()),
+            None => Self::Impossible(
+                "missing probe handler: this node has exec, httpGet and tcpSocket".to_owned(),
+            ),
         }
     }
 
@@ -56,7 +64,10 @@ impl Check {
             return Self::Exec(exec.command.clone());
         }
         if let Some(get) = &hook.http_get {
-            return Self::http(get, container, ip, "kube-lifecycle/1.36");
+            return match Self::http(get, container, ip, "kube-lifecycle/1.36") {
+                Self::Http(request) => Self::Notify(request),
+                other => other,
+            };
         }
         match &hook.sleep {
             Some(sleep) => Self::Sleep(Duration::from_secs(sleep.seconds)),
@@ -69,7 +80,8 @@ impl Check {
             return Self::Impossible("this node cannot speak HTTPS to containers".to_owned());
         }
         let Some(port) = get.port.of(container) else { return Self::no_port(&get.port) };
-        let headers = get.http_headers.iter().map(|header| (header.name.clone(), header.value.clone())).collect();
+        let headers =
+            get.http_headers.iter().map(|header| (header.name.clone(), header.value.clone())).collect();
         Self::Http(Request { host: host(&get.host, ip), port, path: get.path.clone(), headers, agent })
     }
 
@@ -96,18 +108,12 @@ impl Asker<'_> {
     pub(super) async fn ask(&self, check: &Check, limit: Duration) -> Answer {
         match check {
             Check::Exec(command) => self.exec(command, limit).await,
-            Check::Http(request) => {
-                let asked = async { http::get(self.dial(&request.host, request.port).await?, request).await };
-                match self.env.timeout(limit, asked).await {
-                    Some(Ok(status)) if (200..400).contains(&status) => Answer::Yes,
-                    Some(Ok(status)) => Answer::No(format!("HTTP probe failed with statuscode: {status}")),
-                    Some(Err(error)) => Answer::No(format!("Get {:?}: {}", request.url(), dialled(&request.host, request.port, &error))),
-                    None => Answer::No(format!(
-                        "Get {:?}: context deadline exceeded (Client.Timeout exceeded while awaiting headers)",
-                        request.url()
-                    )),
-                }
-            }
+            Check::Http(request) => match self.get(request, limit).await {
+                Ok(status) if (200..400).contains(&status) => Answer::Yes,
+                Ok(status) => Answer::No(format!("HTTP probe failed with statuscode: {status}")),
+                Err(why) => Answer::No(why),
+            },
+            Check::Notify(request) => self.get(request, limit).await.map_or_else(Answer::No, |_| Answer::Yes),
             Check::Tcp { host, port } => match self.env.timeout(limit, self.dial(host, *port)).await {
                 Some(Ok(_)) => Answer::Yes,
                 Some(Err(error)) => Answer::No(dialled(host, *port, &error)),
@@ -118,6 +124,19 @@ impl Asker<'_> {
                 None => Answer::No("container terminated before sleep hook finished".to_owned()),
             },
             Check::Impossible(why) => Answer::Failed(why.clone()),
+        }
+    }
+
+    /// The status, or why there is none.
+    async fn get(&self, request: &Request, limit: Duration) -> Result<u16, String> {
+        let asked = async { http::get(self.dial(&request.host, request.port).await?, request).await };
+        let url = request.url();
+        match self.env.timeout(limit, asked).await {
+            Some(Ok(status)) => Ok(status),
+            Some(Err(error)) => Err(format!("Get {url:?}: {}", dialled(&request.host, request.port, &error))),
+            None => Err(format!(
+                "Get {url:?}: context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
+            )),
         }
     }
 
@@ -143,7 +162,11 @@ impl Asker<'_> {
             }
             Err(runtime::Error::Timeout { .. }) => {
                 let words: Vec<&str> = command.iter().map(|word| &**word).collect();
-                Answer::No(format!("command timed out: {:?} timed out after {}", words.join(" "), text::duration(limit)))
+                Answer::No(format!(
+                    "command timed out: {:?} timed out after {}",
+                    words.join(" "),
+                    text::duration(limit)
+                ))
             }
             Err(error) => Answer::Failed(error.to_string()),
         }
@@ -169,7 +192,8 @@ mod tests {
 
     #[track_caller]
     fn check(probe: Value, expected: Check) {
-        let container: Container = serde_json::from_value(json!({"ports": [{"name": "web", "containerPort": 8080}]})).unwrap();
+        let container: Container =
+            serde_json::from_value(json!({"ports": [{"name": "web", "containerPort": 8080}]})).unwrap();
         let probe: Probe = serde_json::from_value(probe).unwrap();
         assert_eq!(Check::probe(&probe, &container, "10.0.0.1"), expected);
     }
@@ -178,14 +202,32 @@ mod tests {
     fn ports_and_hosts_are_resolved() {
         let request = |host: &str, port| {
             let agent = "kube-probe/1.36";
-            Check::Http(Request { host: host.into(), port, path: "/z".into(), headers: vec![("A".into(), "b".into())], agent })
+            Check::Http(Request {
+                host: host.into(),
+                port,
+                path: "/z".into(),
+                headers: vec![("A".into(), "b".into())],
+                agent,
+            })
         };
         let headers = json!([{"name": "A", "value": "b"}]);
-        check(json!({"httpGet": {"path": "/z", "port": "web", "httpHeaders": headers}}), request("10.0.0.1", 8080));
-        check(json!({"httpGet": {"host": "db", "path": "/z", "port": 81, "httpHeaders": headers}}), request("db", 81));
+        check(
+            json!({"httpGet": {"path": "/z", "port": "web", "httpHeaders": headers}}),
+            request("10.0.0.1", 8080),
+        );
+        check(
+            json!({"httpGet": {"host": "db", "path": "/z", "port": 81, "httpHeaders": headers}}),
+            request("db", 81),
+        );
         check(json!({"tcpSocket": {"port": "8081"}}), Check::Tcp { host: "10.0.0.1".into(), port: 8081 });
         check(json!({"exec": {"command": ["a"]}}), Check::Exec(vec!["a".into()]));
-        check(json!({"tcpSocket": {"port": "none"}}), Check::Impossible("couldn't find port: Name(\"none\")".into()));
-        check(json!({"httpGet": {"port": 1, "scheme": "HTTPS"}}), Check::Impossible("this node cannot speak HTTPS to containers".into()));
+        check(
+            json!({"tcpSocket": {"port": "none"}}),
+            Check::Impossible("couldn't find port: Name(\"none\")".into()),
+        );
+        check(
+            json!({"httpGet": {"port": 1, "scheme": "HTTPS"}}),
+            Check::Impossible("this node cannot speak HTTPS to containers".into()),
+        );
     }
 }

@@ -47,22 +47,58 @@ pub(super) enum Action {
     RemoveSandbox(SandboxId),
     /// Removes a directory.
     Clear(PathBuf),
-    Inspect { at: At, image: Str },
-    Pull { at: At, image: Str },
-    Start { at: At, sandbox: SandboxId, spec: ContainerSpec, mounts: Vec<MountPlan> },
-    Stop { at: At, container: ContainerId, grace: Duration },
+    Inspect {
+        at: At,
+        image: Str,
+    },
+    Pull {
+        at: At,
+        image: Str,
+    },
+    Start {
+        at: At,
+        sandbox: SandboxId,
+        spec: ContainerSpec,
+        mounts: Vec<MountPlan>,
+    },
+    Stop {
+        at: At,
+        container: ContainerId,
+        grace: Duration,
+    },
     Forget(ContainerId),
-    Hook { at: At, which: HookKind, namespace: Str, container: ContainerId, check: Check, limit: Duration },
-    Probe { at: At, purpose: Purpose, number: u64, namespace: Str, container: ContainerId, check: Check, limit: Duration },
+    Hook {
+        at: At,
+        which: HookKind,
+        namespace: Str,
+        container: ContainerId,
+        check: Check,
+        limit: Duration,
+    },
+    Probe {
+        at: At,
+        purpose: Purpose,
+        number: u64,
+        namespace: Str,
+        container: ContainerId,
+        check: Check,
+        limit: Duration,
+    },
     /// Reads the end of a container's log.
-    LastWords { at: At, container: ContainerId },
+    LastWords {
+        at: At,
+        container: ContainerId,
+    },
     Status(Write),
     Delete(Write),
     Tell(Vec<Note>),
     /// Reads what the runtime has.
     State,
     /// Removes what no pod of the node stands for.
-    Sweep { data_dir: PathBuf, keep: Vec<Str> },
+    Sweep {
+        data_dir: PathBuf,
+        keep: Vec<Str>,
+    },
     NodeAddress,
     Node(Write),
     Heartbeat(Write),
@@ -84,14 +120,42 @@ pub(super) enum Outcome {
     Sandbox(runtime::Result<SandboxId>),
     SandboxGone(runtime::Result<()>),
     Cleared(Result<(), Error>),
-    Inspected { at: At, result: runtime::Result<Option<ImageId>> },
+    Inspected {
+        at: At,
+        result: runtime::Result<Option<ImageId>>,
+    },
     /// With how long it took.
-    Pulled { at: At, result: runtime::Result<ImageId>, took: Duration },
-    Started { at: At, result: Result<ContainerId, StartError> },
-    Stopped { at: At, result: runtime::Result<()> },
-    Hooked { at: At, which: HookKind, container: ContainerId, answer: Answer },
-    Probed { at: At, purpose: Purpose, number: u64, container: ContainerId, answer: Answer },
-    LastWords { at: At, container: ContainerId, words: String },
+    Pulled {
+        at: At,
+        result: runtime::Result<ImageId>,
+        took: Duration,
+    },
+    Started {
+        at: At,
+        result: Result<ContainerId, StartError>,
+    },
+    Stopped {
+        at: At,
+        result: runtime::Result<()>,
+    },
+    Hooked {
+        at: At,
+        which: HookKind,
+        container: ContainerId,
+        answer: Answer,
+    },
+    Probed {
+        at: At,
+        purpose: Purpose,
+        number: u64,
+        container: ContainerId,
+        answer: Answer,
+    },
+    LastWords {
+        at: At,
+        container: ContainerId,
+        words: String,
+    },
     Status(orch_core::Result<Live>),
     Deleted(orch_core::Result<()>),
     State(runtime::Result<Vec<SandboxStatus>>),
@@ -99,6 +163,7 @@ pub(super) enum Outcome {
     Node(orch_core::Result<Live>),
     Heartbeat(orch_core::Result<Live>),
     Lease(orch_core::Result<Live>),
+    Told,
     /// Nothing that anybody waits for.
     Done,
 }
@@ -117,7 +182,10 @@ pub(super) enum Input {
     /// A pod of the node as it is now.
     Pod(Live),
     /// A pod left the node or is gone.
-    PodGone { key: Key, uid: Str },
+    PodGone {
+        key: Key,
+        uid: Str,
+    },
     /// All pods of the node were told.
     PodsRead,
     /// The node's own object; `None` when there is none.
@@ -125,9 +193,15 @@ pub(super) enum Input {
     /// All of the node's feed was told.
     NodeRead,
     /// An object that pods refer to; `None` when it is not there.
-    Source { key: Key, object: Option<Object> },
+    Source {
+        key: Key,
+        object: Option<Object>,
+    },
     /// Everything of that object's feed was told.
     SourceRead(Key),
     Runtime(RuntimeEvent),
-    Answer { pod: Option<Str>, outcome: Outcome },
+    Answer {
+        pod: Option<Str>,
+        outcome: Outcome,
+    },
 }

@@ -23,7 +23,8 @@ pub(super) struct Facts<'a> {
     pub(super) before: &'a [Value],
 }
 
-const OWNED: [&str; 5] = ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"];
+const OWNED: [&str; 5] =
+    ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"];
 
 struct Verdict {
     is_true: bool,
@@ -48,16 +49,20 @@ pub(super) fn conditions(facts: &Facts<'_>) -> Vec<Value> {
     let containers_ready = containers_ready(facts);
     let ready = ready(facts, &containers_ready, &all);
     let sandbox = if facts.has_sandbox { Verdict::yes() } else { Verdict::no("", String::new()) };
-    for (name, verdict) in OWNED.into_iter().zip([sandbox, initialized(facts), ready, containers_ready, Verdict::yes()]) {
-        all.push(condition(facts, name, verdict));
+    for (name, verdict) in
+        OWNED.into_iter().zip([sandbox, initialized(facts), ready, containers_ready, Verdict::yes()])
+    {
+        all.push(condition(facts, name, &verdict));
     }
     all
 }
 
-fn condition(facts: &Facts<'_>, name: &str, verdict: Verdict) -> Value {
+fn condition(facts: &Facts<'_>, name: &str, verdict: &Verdict) -> Value {
     let status = if verdict.is_true { "True" } else { "False" };
     let before = facts.before.iter().find(|condition| condition["type"] == name);
-    let since = before.filter(|before| before["status"] == status).and_then(|before| before["lastTransitionTime"].as_str());
+    let since = before
+        .filter(|before| before["status"] == status)
+        .and_then(|before| before["lastTransitionTime"].as_str());
     let since = since.map_or_else(|| rfc3339(facts.now), str::to_owned);
     let mut tree = Map::new();
     tree.insert("type".into(), json!(name));
@@ -116,15 +121,21 @@ fn ready(facts: &Facts<'_>, containers_ready: &Verdict, others: &[Value]) -> Ver
     for gate in &facts.pod.spec.readiness_gates {
         let name = &*gate.condition_type;
         match others.iter().find(|condition| condition["type"] == name) {
-            None => missing.push(format!("corresponding condition of pod readiness gate {name:?} does not exist.")),
+            None => missing
+                .push(format!("corresponding condition of pod readiness gate {name:?} does not exist.")),
             Some(condition) if condition["status"] != "True" => {
                 let status = condition["status"].as_str().unwrap_or_default();
-                missing.push(format!("the status of pod readiness gate {name:?} is not \"True\", but {status}"));
+                missing
+                    .push(format!("the status of pod readiness gate {name:?} is not \"True\", but {status}"));
             }
             Some(_) => {}
         }
     }
-    if missing.is_empty() { Verdict::yes() } else { Verdict::no("ReadinessGatesNotReady", missing.join(", ")) }
+    if missing.is_empty() {
+        Verdict::yes()
+    } else {
+        Verdict::no("ReadinessGatesNotReady", missing.join(", "))
+    }
 }
 
 fn initialized(facts: &Facts<'_>) -> Verdict {
@@ -141,7 +152,8 @@ fn initialized(facts: &Facts<'_>) -> Verdict {
         return Verdict { is_true: true, reason: "PodCompleted", message: String::new() };
     }
     let has_run = |container: &Container| {
-        find(facts, container).is_some_and(|shown| !matches!(shown.doing, Doing::Waiting { .. }) || shown.last.is_some())
+        find(facts, container)
+            .is_some_and(|shown| !matches!(shown.doing, Doing::Waiting { .. }) || shown.last.is_some())
     };
     if facts.pod.spec.containers.iter().any(has_run) || (unknown.is_empty() && incomplete.is_empty()) {
         return Verdict::yes();
@@ -157,7 +169,8 @@ mod tests {
     const NOW: &str = "2026-01-01T01:00:00Z";
 
     fn shown(name: &str, ready: bool) -> Shown {
-        let tree = json!({"name": name, "ready": ready, "started": ready, "state": {"running": {"startedAt": NOW}}});
+        let tree =
+            json!({"name": name, "ready": ready, "started": ready, "state": {"running": {"startedAt": NOW}}});
         Shown::read(&tree)
     }
 
@@ -167,16 +180,29 @@ mod tests {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         conditions(&facts)
             .iter()
-            .map(|c| [&c["type"], &c["status"], &c["reason"], &c["message"]].map(text).join("|").trim_end_matches('|').to_owned())
+            .map(|c| {
+                [&c["type"], &c["status"], &c["reason"], &c["message"]]
+                    .map(text)
+                    .join("|")
+                    .trim_end_matches('|')
+                    .to_owned()
+            })
             .collect()
     }
 
     #[test]
     fn a_ready_pod_has_every_condition() {
         let found = of(json!({"containers": [{"name": "c"}]}), "Running", &[shown("c", true)], &[]);
-        assert_eq!(found, [
-            "PodReadyToStartContainers|True", "Initialized|True", "Ready|True", "ContainersReady|True", "PodScheduled|True"
-        ]);
+        assert_eq!(
+            found,
+            [
+                "PodReadyToStartContainers|True",
+                "Initialized|True",
+                "Ready|True",
+                "ContainersReady|True",
+                "PodScheduled|True"
+            ]
+        );
     }
 
     #[test]
@@ -191,7 +217,10 @@ mod tests {
         let spec = json!({"initContainers": [{"name": "i"}, {"name": "j"}], "containers": [{"name": "c"}]});
         let waiting = Shown::read(&json!({"name": "c", "state": {"waiting": {}}}));
         let found = of(spec, "Pending", &[shown("i", true), shown("j", false), waiting], &[]);
-        assert_eq!(found[1], "Initialized|False|ContainersNotInitialized|containers with incomplete status: [j]");
+        assert_eq!(
+            found[1],
+            "Initialized|False|ContainersNotInitialized|containers with incomplete status: [j]"
+        );
     }
 
     #[test]
@@ -217,7 +246,9 @@ mod tests {
 
     #[test]
     fn the_transition_time_moves_with_the_status_only() {
-        let pod = pod(json!({"metadata": {"name": "a", "namespace": "b"}, "spec": {"containers": [{"name": "c"}]}}));
+        let pod = pod(
+            json!({"metadata": {"name": "a", "namespace": "b"}, "spec": {"containers": [{"name": "c"}]}}),
+        );
         let early = "2026-01-01T00:00:00Z";
         let before = [
             json!({"type": "Ready", "status": "False", "lastTransitionTime": early}),
@@ -225,9 +256,11 @@ mod tests {
         ];
         let shown = [shown("c", true)];
         let now = NOW.parse().unwrap();
-        let facts = Facts { pod: &pod, now, phase: "Running", shown: &shown, has_sandbox: true, before: &before };
+        let facts =
+            Facts { pod: &pod, now, phase: "Running", shown: &shown, has_sandbox: true, before: &before };
         let all = conditions(&facts);
-        let since = |name: &str| all.iter().find(|c| c["type"] == name).unwrap()["lastTransitionTime"].clone();
+        let since =
+            |name: &str| all.iter().find(|c| c["type"] == name).unwrap()["lastTransitionTime"].clone();
         assert_eq!(since("Ready"), NOW);
         assert_eq!(since("PodScheduled"), early);
     }

@@ -117,7 +117,8 @@ impl AgentConfig {
     pub fn new(node: impl Into<Str>) -> Self {
         let node = node.into();
         let default = [("cpu", "4"), ("memory", "8Gi"), ("ephemeral-storage", "64Gi"), ("pods", "110")];
-        let parse = |(name, amount): (&str, &str)| (name.to_owned(), amount.parse().expect("a constant quantity"));
+        let parse =
+            |(name, amount): (&str, &str)| (name.to_owned(), amount.parse().expect("a constant quantity"));
         Self {
             data_dir: std::env::temp_dir().join("orch").join(&*node),
             node,
@@ -175,7 +176,10 @@ impl AgentConfig {
     #[must_use]
     pub fn allocatable(&self) -> BTreeMap<String, Quantity> {
         let reserved = |name: &String| self.reserved.get(name).copied().unwrap_or_default();
-        self.capacity.iter().map(|(name, amount)| (name.clone(), amount.sub_to_zero(reserved(name)))).collect()
+        self.capacity
+            .iter()
+            .map(|(name, amount)| (name.clone(), amount.sub_to_zero(reserved(name))))
+            .collect()
     }
 
     /// The labels that the node registers with, the well-known ones included.
@@ -189,7 +193,8 @@ impl AgentConfig {
             ("beta.kubernetes.io/os", os),
             ("beta.kubernetes.io/arch", arch),
         ];
-        let mut labels: BTreeMap<_, _> = known.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let mut labels: BTreeMap<_, _> =
+            known.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         labels.extend(self.labels.clone());
         labels
     }
@@ -214,7 +219,9 @@ mod tests {
 
     #[test]
     fn allocatable_is_the_capacity_without_what_is_reserved() {
-        let config = AgentConfig::new("n1").reserve("cpu", "500m".parse().unwrap()).reserve("memory", "1Ti".parse().unwrap());
+        let config = AgentConfig::new("n1")
+            .reserve("cpu", "500m".parse().unwrap())
+            .reserve("memory", "1Ti".parse().unwrap());
         let allocatable = config.allocatable();
         assert_eq!(allocatable["cpu"].to_string(), "3500m");
         assert!(allocatable["memory"].is_zero(), "never less than nothing");

@@ -19,10 +19,18 @@ use super::pod::{Pod, is_terminal};
 use super::sources::{Sources, wanted};
 use super::worker::{Abilities, Context, Out, Worker};
 
+/// Notes kept while the Api does not take them: several for each pod of a full node; the oldest go first.
+const MAX_NOTES: usize = 2000;
+
 /// What workers share, borrowed apart from the workers themselves.
 macro_rules! context {
     ($core:expr) => {
-        Context { config: &$core.config, place: &$core.place, sources: &$core.sources, runtime: &$core.runtime }
+        Context {
+            config: &$core.config,
+            place: &$core.place,
+            sources: &$core.sources,
+            runtime: &$core.runtime,
+        }
     };
 }
 
@@ -56,11 +64,14 @@ pub(super) struct Core {
     address_at: Option<Duration>,
     commands: Vec<Command>,
     notes: Vec<Note>,
+    /// Notes are told one batch at a time: people see them in their order.
+    is_telling: bool,
 }
 
 impl Core {
     pub(super) fn new(config: AgentConfig, runtime: Abilities) -> Self {
-        let allocatable = config.allocatable().into_iter().map(|(name, amount)| (name.into(), amount)).collect();
+        let allocatable =
+            config.allocatable().into_iter().map(|(name, amount)| (name.into(), amount)).collect();
         Self {
             place: Place { node: config.node.clone(), allocatable, ..Place::default() },
             config,
@@ -86,6 +97,7 @@ impl Core {
             address_at: None,
             commands: Vec::new(),
             notes: Vec::new(),
+            is_telling: false,
         }
     }
 
@@ -171,7 +183,18 @@ impl Core {
                 self.has_asked_address = false;
                 self.address_at = Some(now.elapsed + Duration::from_secs(1));
             }
-            Outcome::Node(result) | Outcome::Heartbeat(result) => self.node.written(&self.config, now, result),
+            Outcome::Node(result) | Outcome::Heartbeat(result) => {
+                self.node.written(&self.config, now, result)
+            }
+            Outcome::SandboxGone(Err(error)) => {
+                tracing::debug!(%error, node = %self.config.node, "a sandbox of no pod is still there");
+                self.state_at = Some(now.elapsed + self.config.timings.retry);
+                return;
+            }
+            Outcome::Told => {
+                self.is_telling = false;
+                return;
+            }
             Outcome::Lease(result) => self.node.renewed(&self.config, now, &result),
             _ => {}
         }
@@ -216,7 +239,12 @@ impl Core {
         let refusal = if was_admitted || is_finished { None } else { admit(&room, &pod, others) };
         let worker = match refusal {
             Some(refusal) => {
-                self.notes.push(Note::warning(pod.key(), pod.uid(), &refusal.reason, refusal.message.clone()));
+                self.notes.push(Note::warning(
+                    pod.key(),
+                    pod.uid(),
+                    &refusal.reason,
+                    refusal.message.clone(),
+                ));
                 Worker::refused(pod, now, &refusal.reason, &refusal.message)
             }
             None => {
@@ -250,7 +278,7 @@ impl Core {
     }
 
     fn set_wanted(&mut self, uid: &Str, keys: BTreeSet<Key>) {
-        let before = self.wanted.insert(uid.clone(), keys.clone()).unwrap_or_default();
+        let before = self.wanted.remove(uid).unwrap_or_default();
         for key in keys.difference(&before) {
             self.users.entry(key.clone()).or_default().insert(uid.clone());
         }
@@ -264,8 +292,8 @@ impl Core {
                 }
             }
         }
-        if keys.is_empty() {
-            self.wanted.remove(uid);
+        if !keys.is_empty() {
+            self.wanted.insert(uid.clone(), keys);
         }
         if is_free {
             let users = &self.users;
@@ -314,22 +342,23 @@ impl Core {
         let asked = self.asked_state.take().unwrap_or_default();
         let mut by_uid: BTreeMap<Str, SandboxStatus> = BTreeMap::new();
         for sandbox in state {
-            // Of several sandboxes of a pod the one with containers counts, else the last.
             let uid = sandbox.spec.uid.clone();
-            let known = self.workers.get(&uid).and_then(Worker::sandbox);
-            let is_ours = known == Some(&sandbox.id);
-            let lesser = match by_uid.get(&uid) {
-                Some(other) if !is_ours && !other.containers.is_empty() => sandbox.id,
-                Some(_) => match by_uid.insert(uid, sandbox) {
-                    Some(other) => other.id,
-                    None => continue,
-                },
-                None => {
+            let ours = self.workers.get(&uid).and_then(Worker::sandbox).cloned();
+            // Of several sandboxes of a pod the agent's own counts, then one with containers, then the last.
+            let rank = |sandbox: &SandboxStatus| {
+                (ours.as_ref() == Some(&sandbox.id), !sandbox.containers.is_empty())
+            };
+            let lesser = match by_uid.remove(&uid) {
+                Some(other) if rank(&other) > rank(&sandbox) => {
+                    by_uid.insert(uid, other);
+                    Some(sandbox)
+                }
+                other => {
                     by_uid.insert(uid, sandbox);
-                    continue;
+                    other
                 }
             };
-            self.commands.push(Command { pod: None, action: Action::RemoveSandbox(lesser) });
+            self.commands.extend(lesser.map(|sandbox| remove(sandbox.id)));
         }
         if self.found.is_none() {
             for (sandbox, status) in std::mem::take(&mut self.unplaced) {
@@ -338,6 +367,11 @@ impl Core {
             self.found = Some(by_uid);
             self.release_early(now);
             return;
+        }
+        if self.is_swept {
+            // What a call that seemed to fail left behind.
+            let unknown = by_uid.iter().filter(|(uid, _)| !self.workers.contains_key(*uid));
+            self.commands.extend(unknown.map(|(_, sandbox)| remove(sandbox.id.clone())));
         }
         let mut out = Out::default();
         for (uid, worker) in &mut self.workers {
@@ -360,6 +394,8 @@ impl Core {
     fn absorb(&mut self, out: Out) {
         self.commands.extend(out.commands);
         self.notes.extend(out.notes);
+        let excess = self.notes.len().saturating_sub(MAX_NOTES);
+        self.notes.drain(..excess);
     }
 
     /// Asks for everything that can be done now.
@@ -382,7 +418,8 @@ impl Core {
             self.asked_state = Some(now.elapsed);
             self.commands.push(Command { pod: None, action: Action::State });
         }
-        if !self.notes.is_empty() {
+        if !self.notes.is_empty() && !self.is_telling {
+            self.is_telling = true;
             let notes = std::mem::take(&mut self.notes);
             self.commands.push(Command { pod: None, action: Action::Tell(notes) });
         }
@@ -405,7 +442,7 @@ impl Core {
         self.is_swept = true;
         for (uid, sandbox) in std::mem::take(&mut self.found).unwrap_or_default() {
             let join = orch_core::network::Join::new(sandbox.spec.pod.clone(), uid, self.config.node.clone());
-            self.commands.push(Command { pod: None, action: Action::RemoveSandbox(sandbox.id) });
+            self.commands.push(remove(sandbox.id));
             self.commands.push(Command { pod: None, action: Action::Leave(join) });
         }
         self.found = Some(BTreeMap::new());
@@ -447,6 +484,10 @@ impl Core {
             self.timers.insert((at, uid.clone()));
         }
     }
+}
+
+fn remove(sandbox: SandboxId) -> Command {
+    Command { pod: None, action: Action::RemoveSandbox(sandbox) }
 }
 
 /// The state that an event brings is newer than the one that was read.

@@ -51,7 +51,10 @@ impl Edges {
     /// Does a batch of commands.
     pub(super) async fn execute(self: Arc<Self>, batch: Vec<Command>) -> Answers {
         self.env.edge().await;
-        let is_write = matches!(batch.first().map(|command| &command.action), Some(Action::Status(_) | Action::Delete(_)));
+        let is_write = matches!(
+            batch.first().map(|command| &command.action),
+            Some(Action::Status(_) | Action::Delete(_))
+        );
         if is_write {
             return self.write(batch).await;
         }
@@ -77,7 +80,8 @@ impl Edges {
         let answers = pods.into_iter().map(|(pod, is_delete, key)| {
             let result = results.next().unwrap_or(Err(Error::OutcomeUnknown { key }));
             done += usize::from(result.is_ok());
-            let outcome = if is_delete { Outcome::Deleted(result.map(|_| ())) } else { Outcome::Status(result) };
+            let outcome =
+                if is_delete { Outcome::Deleted(result.map(|_| ())) } else { Outcome::Status(result) };
             (pod, outcome)
         });
         Answers { answers: answers.collect(), writes: done }
@@ -92,7 +96,9 @@ impl Edges {
                 Ok(attachment) => self.network.detach(&attachment).await,
                 Err(error) => Err(error),
             }),
-            Action::RunSandbox(spec, attachment) => Outcome::Sandbox(self.runtime.run_pod(&spec, &attachment).await),
+            Action::RunSandbox(spec, attachment) => {
+                Outcome::Sandbox(self.runtime.run_pod(&spec, &attachment).await)
+            }
             Action::RemoveSandbox(sandbox) => Outcome::SandboxGone(self.runtime.remove_pod(&sandbox).await),
             Action::Clear(dir) => Outcome::Cleared(self.files.remove(&dir)),
             Action::Sweep { data_dir, keep } => {
@@ -104,7 +110,7 @@ impl Edges {
                 for error in self.api.write(writes).await.into_iter().filter_map(Result::err) {
                     tracing::debug!(%error, "event not recorded");
                 }
-                Outcome::Done
+                Outcome::Told
             }
             Action::Status(write) => Outcome::Status(self.api.one(write).await),
             Action::Delete(write) => Outcome::Deleted(self.api.one(write).await.map(|_| ())),
@@ -174,7 +180,9 @@ impl Edges {
     }
 
     fn make(&self, volumes: &[Prepared]) -> Result<(), (Str, super::error::Error)> {
-        volumes.iter().try_for_each(|volume| self.files.make(volume).map_err(|error| (volume.name.clone(), error)))
+        volumes
+            .iter()
+            .try_for_each(|volume| self.files.make(volume).map_err(|error| (volume.name.clone(), error)))
     }
 
     fn follow(&self, mounts: &[MountPlan]) -> Result<Vec<Mount>, StartError> {

@@ -36,12 +36,14 @@ struct Builder<'a> {
 
 /// The environment of a container.
 pub(super) fn variables(known: &Known<'_>, container: &Container) -> Result<Variables, Error> {
-    let mut builder = Builder { known, container, read: BTreeMap::new(), order: Vec::new(), values: BTreeMap::new() };
+    let mut builder =
+        Builder { known, container, read: BTreeMap::new(), order: Vec::new(), values: BTreeMap::new() };
     builder.take_env_from()?;
     builder.take_env()?;
     let Builder { order, values, .. } = builder;
     let services = known.services.iter().filter(|(name, _)| !values.contains_key(name)).cloned();
-    let own = order.into_iter().filter_map(|name| values.get(&name).map(|value| (name.clone(), value.clone())));
+    let own =
+        order.into_iter().filter_map(|name| values.get(&name).map(|value| (name.clone(), value.clone())));
     Ok(services.chain(own).collect())
 }
 
@@ -89,7 +91,8 @@ impl Builder<'_> {
     }
 
     fn lookup(&self, name: &str) -> Option<&str> {
-        let service = || self.known.services.iter().find(|(known, _)| &**known == name).map(|(_, value)| value);
+        let service =
+            || self.known.services.iter().find(|(known, _)| &**known == name).map(|(_, value)| value);
         self.values.get(name).or_else(service).map(|value| &**value)
     }
 
@@ -170,30 +173,42 @@ mod tests {
     #[track_caller]
     fn check(container: Value, expected: &[&str]) {
         let found = environment(container).unwrap();
-        let own: Vec<_> = found.iter().filter(|line| !line.contains("SERVICE") && *line != "COLOR=service").collect();
+        let own: Vec<_> =
+            found.iter().filter(|line| !line.contains("SERVICE") && *line != "COLOR=service").collect();
         assert_eq!(own, expected);
     }
 
     #[test]
     fn variables_come_from_every_source() {
-        check(json!({"env": [{"name": "A", "value": "1"}, {"name": "B", "value": "$(A)-$(NONE)-$$(A)"}]}),
-            &["A=1", "B=1-$(NONE)-$(A)"]);
-        check(json!({"envFrom": [{"configMapRef": {"name": "cfg"}}, {"prefix": "P_", "secretRef": {"name": "sec"}}]}),
-            &["COLOR=red", "SIZE=9", "P_PASSWORD=s3cret"]);
-        check(json!({"envFrom": [{"configMapRef": {"name": "cfg"}}], "env": [{"name": "COLOR", "value": "$(SIZE)"}]}),
-            &["COLOR=9", "SIZE=9"]);
-        check(json!({"env": [{"name": "IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+        check(
+            json!({"env": [{"name": "A", "value": "1"}, {"name": "B", "value": "$(A)-$(NONE)-$$(A)"}]}),
+            &["A=1", "B=1-$(NONE)-$(A)"],
+        );
+        check(
+            json!({"envFrom": [{"configMapRef": {"name": "cfg"}}, {"prefix": "P_", "secretRef": {"name": "sec"}}]}),
+            &["COLOR=red", "SIZE=9", "P_PASSWORD=s3cret"],
+        );
+        check(
+            json!({"envFrom": [{"configMapRef": {"name": "cfg"}}], "env": [{"name": "COLOR", "value": "$(SIZE)"}]}),
+            &["COLOR=9", "SIZE=9"],
+        );
+        check(
+            json!({"env": [{"name": "IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
             {"name": "PW", "valueFrom": {"secretKeyRef": {"name": "sec", "key": "PASSWORD"}}},
             {"name": "C", "valueFrom": {"configMapKeyRef": {"name": "cfg", "key": "COLOR"}}},
             {"name": "CPU", "valueFrom": {"resourceFieldRef": {"resource": "requests.cpu"}}}]}),
-            &["IP=10.0.0.7", "PW=s3cret", "C=red", "CPU=0"]);
+            &["IP=10.0.0.7", "PW=s3cret", "C=red", "CPU=0"],
+        );
     }
 
     #[test]
     fn what_is_optional_may_be_absent() {
-        check(json!({"envFrom": [{"configMapRef": {"name": "gone", "optional": true}}],
+        check(
+            json!({"envFrom": [{"configMapRef": {"name": "gone", "optional": true}}],
             "env": [{"name": "X", "valueFrom": {"configMapKeyRef": {"name": "cfg", "key": "nope", "optional": true}}},
-                {"name": "Y", "valueFrom": {"configMapKeyRef": {"name": "gone", "key": "k", "optional": true}}}]}), &[]);
+                {"name": "Y", "valueFrom": {"configMapKeyRef": {"name": "gone", "key": "k", "optional": true}}}]}),
+            &[],
+        );
     }
 
     #[track_caller]
@@ -204,22 +219,31 @@ mod tests {
     #[test]
     fn what_is_absent_is_named() {
         refused(json!({"envFrom": [{"configMapRef": {"name": "gone"}}]}), "configmap \"gone\" not found");
-        refused(json!({"env": [{"name": "X", "valueFrom": {"secretKeyRef": {"name": "sec", "key": "nope"}}}]}),
-            "couldn't find key nope in Secret shop/sec");
-        refused(json!({"env": [{"name": "X", "valueFrom": {"secretKeyRef": {"name": "unread", "key": "k"}}}]}),
-            "failed to sync secret cache: \"unread\" has not been read yet");
+        refused(
+            json!({"env": [{"name": "X", "valueFrom": {"secretKeyRef": {"name": "sec", "key": "nope"}}}]}),
+            "couldn't find key nope in Secret shop/sec",
+        );
+        refused(
+            json!({"env": [{"name": "X", "valueFrom": {"secretKeyRef": {"name": "unread", "key": "k"}}}]}),
+            "failed to sync secret cache: \"unread\" has not been read yet",
+        );
     }
 
     #[test]
     fn services_are_known_to_references_but_lose_to_own_variables() {
-        let found = environment(json!({"env": [{"name": "URL", "value": "$(DB_SERVICE_HOST)"}, {"name": "COLOR", "value": "own"}]}));
+        let found = environment(
+            json!({"env": [{"name": "URL", "value": "$(DB_SERVICE_HOST)"}, {"name": "COLOR", "value": "own"}]}),
+        );
         assert_eq!(found.unwrap(), ["DB_SERVICE_HOST=10.1.0.1", "URL=10.1.0.1", "COLOR=own"]);
     }
 
     #[test]
     fn words_expand_with_the_environment() {
         let variables = vec![("A".into(), "1".into())];
-        assert_eq!(words(&["$(A)".into(), "$$(A)".into(), "$(B)".into()], &variables), ["1".into(), "$(A)".into(), Str::from("$(B)")]);
+        assert_eq!(
+            words(&["$(A)".into(), "$$(A)".into(), "$(B)".into()], &variables),
+            ["1".into(), "$(A)".into(), Str::from("$(B)")]
+        );
     }
 
     proptest! {

@@ -129,6 +129,9 @@ fn camel(key: &Key) -> &'static str {
 impl Error {
     /// Whether a change of an object that the pod refers to is what mends it.
     pub(super) fn is_awaited(&self) -> bool {
-        matches!(self, Self::Missing { .. } | Self::Unread { .. } | Self::NoVolumeKey { .. } | Self::Unbound { .. })
+        matches!(
+            self,
+            Self::Missing { .. } | Self::Unread { .. } | Self::NoVolumeKey { .. } | Self::Unbound { .. }
+        )
     }
 }

@@ -121,12 +121,16 @@ fn inputs(about: &About, change: &Change) -> Vec<Input> {
     match about {
         About::Node => vec![Input::Node(change.now.clone())],
         About::Source(key) => {
-            vec![Input::Source { key: key.clone(), object: change.now.as_ref().map(|live| live.object().clone()) }]
+            vec![Input::Source {
+                key: key.clone(),
+                object: change.now.as_ref().map(|live| live.object().clone()),
+            }]
         }
         About::Pods => {
             let mut inputs = Vec::new();
             let now = change.now.as_ref();
-            let gone = change.before.as_ref().filter(|before| now.is_none_or(|now| now.uid() != before.uid()));
+            let gone =
+                change.before.as_ref().filter(|before| now.is_none_or(|now| now.uid() != before.uid()));
             if let Some(gone) = gone {
                 inputs.push(Input::PodGone { key: gone.key().clone(), uid: gone.uid().clone() });
             }

@@ -21,7 +21,7 @@ pub(super) struct Place {
 
 /// The text of a field.
 pub(super) fn field(pod: &Pod, place: &Place, path: &Str) -> Result<String, Error> {
-    let metadata = |name: &str| pod_map(pod, name).map(|map| lines(map));
+    let metadata = |name: &str| pod_map(pod, name).map(lines);
     if let Some((name, key)) = subscript(path) {
         let map = pod_map(pod, name).ok_or_else(|| Error::FieldPath { path: path.clone() })?;
         return Ok(map.get(key).map(ToString::to_string).unwrap_or_default());
@@ -60,10 +60,18 @@ fn lines(map: &BTreeMap<Str, Str>) -> String {
 }
 
 /// The text of a resource of a container, in units of the divisor, rounded up.
-pub(super) fn resource(pod: &Pod, own: &Container, place: &Place, wanted: &ResourceFieldRef) -> Result<String, Error> {
+pub(super) fn resource(
+    pod: &Pod,
+    own: &Container,
+    place: &Place,
+    wanted: &ResourceFieldRef,
+) -> Result<String, Error> {
     let container = match &*wanted.container_name {
         "" => own,
-        name => pod.spec.container(name).ok_or_else(|| Error::NoContainer { container: wanted.container_name.clone() })?,
+        name => pod
+            .spec
+            .container(name)
+            .ok_or_else(|| Error::NoContainer { container: wanted.container_name.clone() })?,
     };
     let unknown = || Error::ResourceField { resource: wanted.resource.clone() };
     let (list, name) = wanted.resource.split_once('.').ok_or_else(unknown)?;
@@ -79,12 +87,16 @@ pub(super) fn resource(pod: &Pod, own: &Container, place: &Place, wanted: &Resou
     if !known {
         return Err(unknown());
     }
-    let divisor = wanted.divisor.filter(|divisor| !divisor.is_zero()).unwrap_or(Quantity::new(1, Default::default()));
+    let divisor =
+        wanted.divisor.filter(|divisor| !divisor.is_zero()).unwrap_or(Quantity::new(1, Default::default()));
     let (amount, divisor) = match name {
         "cpu" => (amount.milli_value(), divisor.milli_value()),
         _ => (amount.value(), divisor.value()),
     };
-    Ok(amount.div_euclid(divisor.max(1)).saturating_add(i64::from(amount.rem_euclid(divisor.max(1)) > 0)).to_string())
+    Ok(amount
+        .div_euclid(divisor.max(1))
+        .saturating_add(i64::from(amount.rem_euclid(divisor.max(1)) > 0))
+        .to_string())
 }
 
 #[cfg(test)]
@@ -95,7 +107,8 @@ mod tests {
     use super::*;
 
     fn place() -> Place {
-        let allocatable = [("cpu", "4"), ("memory", "1Gi")].map(|(name, amount)| (name.into(), amount.parse().unwrap()));
+        let allocatable =
+            [("cpu", "4"), ("memory", "1Gi")].map(|(name, amount)| (name.into(), amount.parse().unwrap()));
         Place {
             pod_ips: vec!["10.0.0.1".into(), "fd00::1".into()],
             host_ip: "192.0.2.1".into(),

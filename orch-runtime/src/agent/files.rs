@@ -35,7 +35,8 @@ pub(super) struct Disk;
 
 impl Files for Disk {
     fn make(&self, volume: &Prepared) -> Result<(), Error> {
-        let failed = |error: io::Error| Error::files(format!("cannot make {}", volume.path.display()), &error);
+        let failed =
+            |error: io::Error| Error::files(format!("cannot make {}", volume.path.display()), &error);
         match &volume.content {
             Content::Empty => {
                 fs::create_dir_all(&volume.path).map_err(failed)?;
@@ -50,7 +51,10 @@ impl Files for Disk {
     fn follow(&self, mount: &MountPlan) -> Result<PathBuf, Error> {
         let Some(sub) = &mount.sub else { return Ok(mount.volume.clone()) };
         let failed = |error: io::Error| {
-            Error::files(format!("failed to prepare subPath for volumeMount {}", mount.container.display()), &error)
+            Error::files(
+                format!("failed to prepare subPath for volumeMount {}", mount.container.display()),
+                &error,
+            )
         };
         let root = mount.volume.canonicalize().map_err(failed)?;
         let wanted = root.join(&sub.path);
@@ -88,7 +92,8 @@ impl Files for Disk {
 
     fn names(&self, dir: &Path) -> Vec<String> {
         let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-        let mut names: Vec<_> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
         names.sort_unstable();
         names
     }
@@ -162,7 +167,8 @@ fn same(dir: &Path, tree: &Tree) -> bool {
     tree.iter().all(|(path, file)| {
         let path = dir.join(path);
         let mode = fs::metadata(&path).map(|data| data.permissions().mode() & 0o777);
-        mode.is_ok_and(|mode| mode == file.mode & 0o777) && fs::read(&path).is_ok_and(|bytes| bytes == file.bytes)
+        mode.is_ok_and(|mode| mode == file.mode & 0o777)
+            && fs::read(&path).is_ok_and(|bytes| bytes == file.bytes)
     })
 }
 
@@ -240,7 +246,11 @@ mod tests {
         assert_eq!((read("a"), read("sub/b")), (Some("1".into()), Some("2".into())));
         let first = fs::read_link(dir.path().join("v/..data")).unwrap();
         make(&[("a", "1"), ("sub/b", "2")]);
-        assert_eq!(fs::read_link(dir.path().join("v/..data")).unwrap(), first, "nothing changed, nothing moved");
+        assert_eq!(
+            fs::read_link(dir.path().join("v/..data")).unwrap(),
+            first,
+            "nothing changed, nothing moved"
+        );
         make(&[("a", "3"), ("c", "4")]);
         assert_eq!((read("a"), read("c"), read("sub/b")), (Some("3".into()), Some("4".into()), None));
         assert!(!dir.path().join("v").join(first).exists(), "the old files are gone");
@@ -286,7 +296,10 @@ mod tests {
         assert!(found.is_dir() && found.ends_with("v/x/y"));
         symlink("/etc", dir.path().join("v/link")).unwrap();
         for sub in ["link", "link/orch-made-this"] {
-            assert!(matches!(Disk.follow(&mount(dir.path(), sub, false)), Err(Error::Escape { .. })), "{sub}");
+            assert!(
+                matches!(Disk.follow(&mount(dir.path(), sub, false)), Err(Error::Escape { .. })),
+                "{sub}"
+            );
         }
     }
 

@@ -26,7 +26,11 @@ pub(super) struct Request {
 
 impl Request {
     fn authority(&self) -> String {
-        if self.host.contains(':') { format!("[{}]:{}", self.host, self.port) } else { format!("{}:{}", self.host, self.port) }
+        if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
     }
 
     pub(super) fn url(&self) -> String {
@@ -45,7 +49,8 @@ impl Request {
                 head += &format!("{name}: {value}\r\n");
             }
         }
-        for (name, value) in self.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("connection")) {
+        for (name, value) in self.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("connection"))
+        {
             head += &format!("{name}: {value}\r\n");
         }
         head + "Connection: close\r\n\r\n"
@@ -92,12 +97,16 @@ struct Head {
 fn parse(received: &[u8]) -> io::Result<Option<Head>> {
     let mut start = 0;
     while let Some(length) = received[start..].windows(4).position(|window| window == b"\r\n\r\n") {
-        let text = std::str::from_utf8(&received[start..start + length]).map_err(|_| malformed("the head is not text"))?;
+        let text = std::str::from_utf8(&received[start..start + length])
+            .map_err(|_| malformed("the head is not text"))?;
         let mut lines = text.split("\r\n");
         let mut words = lines.next().unwrap_or_default().split(' ');
         let is_http = words.next().is_some_and(|version| version.starts_with("HTTP/1."));
-        let status = words.next().and_then(|word| word.parse().ok()).filter(|status| (100..1000).contains(status));
-        let (true, Some(status)) = (is_http, status) else { return Err(malformed("the status line is wrong")) };
+        let status =
+            words.next().and_then(|word| word.parse().ok()).filter(|status| (100..1000).contains(status));
+        let (true, Some(status)) = (is_http, status) else {
+            return Err(malformed("the status line is wrong"));
+        };
         start += length + 4;
         if status >= 200 {
             let length = lines
@@ -129,7 +138,13 @@ mod tests {
 
     fn request() -> Request {
         let headers = vec![("X-A".into(), "1".into()), ("host".into(), "other".into())];
-        Request { host: "10.0.0.1".into(), port: 80, path: "healthz?x=1".into(), headers, agent: "kube-probe/1.36" }
+        Request {
+            host: "10.0.0.1".into(),
+            port: 80,
+            path: "healthz?x=1".into(),
+            headers,
+            agent: "kube-probe/1.36",
+        }
     }
 
     async fn answer(parts: &[&str]) -> io::Result<u16> {
@@ -155,12 +170,21 @@ mod tests {
     async fn the_status_is_read() {
         assert_eq!(answer(&["HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"]).await.unwrap(), 200);
         assert_eq!(answer(&["HTTP/1.1 5", "03 Busy\r\nA: b\r", "\n\r\n"]).await.unwrap(), 503);
-        assert_eq!(answer(&["HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.0 302 Found\r\n\r\n"]).await.unwrap(), 302);
+        assert_eq!(
+            answer(&["HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.0 302 Found\r\n\r\n"]).await.unwrap(),
+            302
+        );
     }
 
     #[tokio::test]
     async fn what_is_not_http_is_an_error() {
-        for parts in [&[""][..], &["HTTP/1.1 200 OK\r\n"], &["SSH-2.0\r\n\r\n"], &["HTTP/1.1 abc\r\n\r\n"], &["HTTP/1.1 99 x\r\n\r\n"]] {
+        for parts in [
+            &[""][..],
+            &["HTTP/1.1 200 OK\r\n"],
+            &["SSH-2.0\r\n\r\n"],
+            &["HTTP/1.1 abc\r\n\r\n"],
+            &["HTTP/1.1 99 x\r\n\r\n"],
+        ] {
             assert!(answer(parts).await.is_err(), "{parts:?}");
         }
         let long = format!("HTTP/1.1 200 OK\r\nA: {}", "x".repeat(70 << 10));
@@ -172,6 +196,9 @@ mod tests {
     #[test]
     fn addresses_of_both_families_make_urls() {
         assert_eq!(request().url(), "http://10.0.0.1:80/healthz?x=1");
-        assert_eq!(Request { host: "fd00::1".into(), path: "".into(), ..request() }.url(), "http://[fd00::1]:80/");
+        assert_eq!(
+            Request { host: "fd00::1".into(), path: "".into(), ..request() }.url(),
+            "http://[fd00::1]:80/"
+        );
     }
 }

@@ -27,6 +27,10 @@ pub(super) enum Op {
     Inspecting,
     Pulling,
     Starting,
+    /// Nobody knows whether it was started: the runtime's state, asked for since then, will tell.
+    Unsure {
+        since: Duration,
+    },
     PostStart,
     /// Its preStop hook runs; it is stopped at the deadline at the latest.
     PreStop {
@@ -129,7 +133,7 @@ impl Member {
 
     /// A start is under way.
     pub(super) fn is_starting(&self) -> bool {
-        matches!(self.op, Op::Inspecting | Op::Pulling | Op::Starting | Op::PostStart)
+        matches!(self.op, Op::Inspecting | Op::Pulling | Op::Starting | Op::Unsure { .. } | Op::PostStart)
     }
 
     /// The running instance of that id.
@@ -169,7 +173,9 @@ impl Member {
     /// As the API shows it; `waits` is the reason of a container that nothing is known of.
     pub(super) fn shown(&self, container: &Container, restarts: bool, waits: &str, runtime: &str) -> Shown {
         let waiting = |trouble: &Option<Trouble>| match trouble {
-            Some(Trouble { reason, message }) => Doing::Waiting { reason: reason.clone(), message: message.clone() },
+            Some(Trouble { reason, message }) => {
+                Doing::Waiting { reason: reason.clone(), message: message.clone() }
+            }
             None => Doing::Waiting { reason: waits.into(), message: Str::default() },
         };
         let mut shown = Shown {
@@ -200,7 +206,14 @@ impl Member {
 
 impl Instance {
     /// A new instance.
-    pub(super) fn new(id: ContainerId, attempt: u32, image: Str, image_id: Str, started: Timestamp, since: Duration) -> Self {
+    pub(super) fn new(
+        id: ContainerId,
+        attempt: u32,
+        image: Str,
+        image_id: Str,
+        started: Timestamp,
+        since: Duration,
+    ) -> Self {
         Self {
             id: Some(id),
             attempt,
@@ -221,7 +234,10 @@ impl Instance {
             ContainerState::Running { started } | ContainerState::Exited { started, .. } => *started,
         };
         let image_id = status.image_id.0.clone();
-        Self { run, ..Self::new(status.id.clone(), status.attempt, status.image.clone(), image_id, started, since) }
+        Self {
+            run,
+            ..Self::new(status.id.clone(), status.attempt, status.image.clone(), image_id, started, since)
+        }
     }
 
     pub(super) fn is_running(&self) -> bool {
@@ -233,11 +249,13 @@ impl Instance {
     }
 
     pub(super) fn is_started(&self) -> bool {
-        !self.is_hidden && self.probe(Purpose::Startup).is_none_or(|probe| probe.verdict() == Verdict::Success)
+        !self.is_hidden
+            && self.probe(Purpose::Startup).is_none_or(|probe| probe.verdict() == Verdict::Success)
     }
 
     pub(super) fn is_ready(&self) -> bool {
-        self.is_started() && self.probe(Purpose::Readiness).is_none_or(|probe| probe.verdict() == Verdict::Success)
+        self.is_started()
+            && self.probe(Purpose::Readiness).is_none_or(|probe| probe.verdict() == Verdict::Success)
     }
 
     /// Probes begin when the instance did.
@@ -247,7 +265,9 @@ impl Instance {
             (Purpose::Liveness, &container.liveness_probe),
             (Purpose::Readiness, &container.readiness_probe),
         ];
-        let armed = specs.into_iter().filter_map(|(purpose, spec)| Some((purpose, Probe::new(purpose, spec.as_ref()?, started))));
+        let armed = specs
+            .into_iter()
+            .filter_map(|(purpose, spec)| Some((purpose, Probe::new(purpose, spec.as_ref()?, started))));
         self.probes = armed.collect();
     }
 }

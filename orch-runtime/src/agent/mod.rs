@@ -62,6 +62,38 @@ use self::worker::Abilities;
 
 /// The agent of one node, ready to run.
 ///
+/// ```
+/// # orch_core::sim::run(1, |env| async move {
+/// use std::sync::Arc;
+/// use orch_api::LocalApi;
+/// use orch_core::network::Network;
+/// use orch_core::runtime::Runtime;
+/// use orch_core::{Api, ApiExt, Registry};
+/// use orch_net::{MemNetwork, MemOptions};
+/// use orch_runtime::agent::{Agent, AgentConfig};
+/// use orch_runtime::task::{Context, TaskImages, TaskRuntime};
+/// # let registry = Arc::new(Registry::built_in());
+/// # let store = Arc::new(orch_store::MemStore::new(Arc::clone(&registry)));
+/// # let api = LocalApi::builder(store, env.clone(), registry).build();
+/// # api.bootstrap().await.unwrap();
+/// let api: Arc<dyn Api> = Arc::new(api);
+/// let network: Arc<dyn Network> = Arc::new(MemNetwork::new(&env, MemOptions::default()));
+/// let images = TaskImages::default();
+/// images.register("hello:1", |context: Context| async move { context.log("hello") }).unwrap();
+/// let runtime: Arc<dyn Runtime> = Arc::new(TaskRuntime::builder(&env, network.clone()).images(images).build());
+///
+/// let agent = Agent::new(&env.child("agent"), &api, &runtime, &network, AgentConfig::new("n1"));
+/// env.spawn(agent.run());
+///
+/// let pod = api.create(serde_json::json!({
+///     "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "hello", "namespace": "default"},
+///     "spec": {"nodeName": "n1", "restartPolicy": "Never", "containers": [{"name": "hello", "image": "hello:1"}]},
+/// })).await.unwrap();
+/// env.sleep(std::time::Duration::from_secs(10)).await;
+/// assert_eq!(api.read(pod.key()).await.unwrap().field("status.phase"), Some("Succeeded"));
+/// # });
+/// ```
+///
 /// It acts as the user `system:node:NAME`. Dropping it, or its environment's crash, leaves the containers as they are: the
 /// next agent of the node takes them over.
 pub struct Agent {
@@ -93,7 +125,8 @@ impl Agent {
         network: &Arc<dyn Network>,
         config: AgentConfig,
     ) -> Self {
-        let user = User { groups: vec!["system:nodes".into()], ..User::new(format!("system:node:{}", config.node)) };
+        let user =
+            User { groups: vec!["system:nodes".into()], ..User::new(format!("system:node:{}", config.node)) };
         let api = api.impersonate(&user);
         let info = runtime.info();
         let abilities = Abilities {

@@ -68,7 +68,9 @@ impl Node {
     pub(super) fn labels(&self, config: &AgentConfig) -> BTreeMap<Str, Str> {
         match self.stored.as_ref().and_then(Option::as_ref) {
             Some(live) => live.header().labels.iter().cloned().collect(),
-            None => config.all_labels().into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
+            None => {
+                config.all_labels().into_iter().map(|(name, value)| (name.into(), value.into())).collect()
+            }
         }
     }
 
@@ -79,7 +81,9 @@ impl Node {
             Some(live) => {
                 let tree = live.tree();
                 let taints = tree["spec"]["taints"].as_array().into_iter().flatten();
-                taints.map(|taint| (text(&taint["key"]), text(&taint["value"]), text(&taint["effect"]))).collect()
+                taints
+                    .map(|taint| (text(&taint["key"]), text(&taint["value"]), text(&taint["effect"])))
+                    .collect()
             }
             None => {
                 let taints = config.taints.iter();
@@ -88,13 +92,14 @@ impl Node {
         }
     }
 
-    /// Whether pods may come: the node is there.
-    pub(super) fn is_registered(&self) -> bool {
-        self.is_registered
-    }
-
     /// Asks for what is missing; answers when to look again.
-    pub(super) fn step(&mut self, config: &AgentConfig, runtime: &Abilities, now: Now, out: &mut Vec<Command>) -> Option<Duration> {
+    pub(super) fn step(
+        &mut self,
+        config: &AgentConfig,
+        runtime: &Abilities,
+        now: Now,
+        out: &mut Vec<Command>,
+    ) -> Option<Duration> {
         let (Some(stored), Some(address)) = (self.stored.clone(), self.address.clone()) else { return None };
         let mut wake = None;
         self.register(config, runtime, now, out, stored.as_ref(), &address, &mut wake);
@@ -173,7 +178,14 @@ impl Node {
         }
     }
 
-    fn renew(&mut self, config: &AgentConfig, now: Now, out: &mut Vec<Command>, node: &Live, wake: &mut Option<Duration>) {
+    fn renew(
+        &mut self,
+        config: &AgentConfig,
+        now: Now,
+        out: &mut Vec<Command>,
+        node: &Live,
+        wake: &mut Option<Duration>,
+    ) {
         if self.lease.is_writing {
             return;
         }
@@ -191,11 +203,15 @@ impl Node {
         let write = if self.lease.exists {
             Write::merge(key, json!({"spec": spec}))
         } else {
-            let owner = json!({"apiVersion": "v1", "kind": "Node", "name": &*config.node, "uid": &**node.uid()});
-            Write::create(key, json!({
-                "apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "spec": spec,
-                "metadata": {"name": &*config.node, "namespace": "kube-node-lease", "ownerReferences": [owner]},
-            }))
+            let owner =
+                json!({"apiVersion": "v1", "kind": "Node", "name": &*config.node, "uid": &**node.uid()});
+            Write::create(
+                key,
+                json!({
+                    "apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "spec": spec,
+                    "metadata": {"name": &*config.node, "namespace": "kube-node-lease", "ownerReferences": [owner]},
+                }),
+            )
         };
         out.push(command(Action::Lease(write.managed_by("kubelet"))));
     }
@@ -244,9 +260,20 @@ impl Node {
     }
 
     /// Everything of `status` that the agent owns.
-    fn status(&self, config: &AgentConfig, runtime: &Abilities, now: Now, address: &str, stored: &Value) -> Value {
+    fn status(
+        &self,
+        config: &AgentConfig,
+        runtime: &Abilities,
+        now: Now,
+        address: &str,
+        stored: &Value,
+    ) -> Value {
         let amounts = |amounts: BTreeMap<String, Quantity>| -> Value {
-            amounts.into_iter().map(|(name, amount)| (name, json!(amount.to_string()))).collect::<Map<_, _>>().into()
+            amounts
+                .into_iter()
+                .map(|(name, amount)| (name, json!(amount.to_string())))
+                .collect::<Map<_, _>>()
+                .into()
         };
         let uid = format!("orch-{}", config.node);
         json!({
@@ -275,14 +302,18 @@ impl Node {
             ("Ready", ready, reason, &*message),
         ];
         let before: Vec<&Value> = stored["conditions"].as_array().into_iter().flatten().collect();
-        let others = before.iter().filter(|condition| !all.iter().any(|(name, ..)| condition["type"] == *name));
+        let others =
+            before.iter().filter(|condition| !all.iter().any(|(name, ..)| condition["type"] == *name));
         let mut conditions: Vec<Value> = others.map(|condition| without_nulls(condition)).collect();
         let now = rfc3339(now.wall);
         for (name, status, reason, message) in all {
-            let before = before.iter().find(|condition| condition["type"] == name && condition["status"] == status);
+            let before =
+                before.iter().find(|condition| condition["type"] == name && condition["status"] == status);
             let since = before.and_then(|condition| condition["lastTransitionTime"].as_str()).unwrap_or(&now);
-            conditions.push(json!({"type": name, "status": status, "lastHeartbeatTime": now, "lastTransitionTime": since,
-                "reason": reason, "message": message}));
+            conditions.push(
+                json!({"type": name, "status": status, "lastHeartbeatTime": now, "lastTransitionTime": since,
+                "reason": reason, "message": message}),
+            );
         }
         conditions.into()
     }
@@ -361,15 +392,22 @@ mod tests {
         assert_eq!(tree["metadata"]["labels"]["kubernetes.io/hostname"], "n1");
         node.written(&config, at(0), Ok(live.clone()));
         node.step(&config, &runtime, at(1), &mut out);
-        let kinds: Vec<_> = out.drain(..).map(|command| match command.action {
-            Action::Heartbeat(_) => "report",
-            Action::Lease(_) => "lease",
-            other => panic!("{other:?}"),
-        }).collect();
+        let kinds: Vec<_> = out
+            .drain(..)
+            .map(|command| match command.action {
+                Action::Heartbeat(_) => "report",
+                Action::Lease(_) => "lease",
+                other => panic!("{other:?}"),
+            })
+            .collect();
         assert_eq!(kinds, ["report", "lease"], "what was registered says all: only the time is news");
         node.written(&config, at(1), Ok(live.clone()));
         node.renewed(&config, at(1), &Ok(live.clone()));
-        assert_eq!(node.step(&config, &runtime, at(1), &mut out), Some(Duration::from_secs(11)), "the Lease is next");
+        assert_eq!(
+            node.step(&config, &runtime, at(1), &mut out),
+            Some(Duration::from_secs(11)),
+            "the Lease is next"
+        );
         assert!(out.is_empty());
         node.step(&config, &runtime, at(11), &mut out);
         assert!(matches!(out.pop().unwrap().action, Action::Lease(_)));
@@ -384,7 +422,9 @@ mod tests {
     fn a_lease_that_is_gone_is_made_again() {
         let config = AgentConfig::new("n1");
         let mut node = Node { is_registered: true, ..Node::default() };
-        let live = Live::from(object(json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1", "uid": "u"}})));
+        let live = Live::from(object(
+            json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1", "uid": "u"}}),
+        ));
         node.lease.exists = true;
         let mut out = Vec::new();
         node.renew(&config, at(0), &mut out, &live, &mut None);

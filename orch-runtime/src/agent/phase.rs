@@ -168,7 +168,9 @@ mod tests {
         };
         let init: Vec<_> = init.iter().enumerate().map(|(at, word)| container("i", at, word)).collect();
         let main: Vec<_> = main.iter().enumerate().map(|(at, word)| container("c", at, word)).collect();
-        let spec = PodSpec::read(&json!({"restartPolicy": policy, "initContainers": init, "containers": main})).unwrap();
+        let spec =
+            PodSpec::read(&json!({"restartPolicy": policy, "initContainers": init, "containers": main}))
+                .unwrap();
         assert_eq!(phase(&spec, &found, course), expected);
     }
 

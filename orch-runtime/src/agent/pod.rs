@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use orch_core::object::Part;
 use orch_core::{Key, Live, Object, Revision, Str};
 use serde::Deserialize;
@@ -37,8 +36,10 @@ impl Pod {
             Some(before) => Arc::clone(&before.spec),
             None => Arc::new(PodSpec::read(&live.tree()["spec"])?),
         };
-        let metadata: Metadata = object.part(Part::Metadata).map(serde_json::from_slice).transpose()?.unwrap_or_default();
-        let (labels, annotations) = (metadata.labels.unwrap_or_default(), metadata.annotations.unwrap_or_default());
+        let metadata: Metadata =
+            object.part(Part::Metadata).map(serde_json::from_slice).transpose()?.unwrap_or_default();
+        let (labels, annotations) =
+            (metadata.labels.unwrap_or_default(), metadata.annotations.unwrap_or_default());
         Ok(Self { object, spec, labels, annotations })
     }
 
@@ -56,10 +57,6 @@ impl Pod {
 
     pub(super) fn generation(&self) -> i64 {
         self.object.header().generation
-    }
-
-    pub(super) fn created(&self) -> Option<Timestamp> {
-        self.object.header().created
     }
 
     /// Whether somebody asked for its end.

@@ -60,7 +60,8 @@ struct Rule {
 impl Probe {
     /// A probe of a container that started at `started`.
     pub(super) fn new(purpose: Purpose, spec: &spec::Probe, started: Duration) -> Self {
-        let secs = |secs: Option<u32>, default: u32| Duration::from_secs(u64::from(secs.unwrap_or(default).max(1)));
+        let secs =
+            |secs: Option<u32>, default: u32| Duration::from_secs(u64::from(secs.unwrap_or(default).max(1)));
         let rule = Rule {
             period: secs(spec.period_seconds, 10),
             timeout: secs(spec.timeout_seconds, 1),
@@ -149,11 +150,15 @@ mod tests {
         for result in results.chars() {
             if let Some(due) = probe.due() {
                 let number = probe.begin(due);
-                probe.finish(purpose, number, match result {
-                    '+' => Some(true),
-                    '-' => Some(false),
-                    _ => None,
-                });
+                probe.finish(
+                    purpose,
+                    number,
+                    match result {
+                        '+' => Some(true),
+                        '-' => Some(false),
+                        _ => None,
+                    },
+                );
             }
             verdicts.push(match probe.verdict() {
                 Verdict::Unknown => '?',
@@ -166,7 +171,8 @@ mod tests {
 
     #[test]
     fn readiness_follows_the_thresholds_both_ways() {
-        let two = spec::Probe { success_threshold: Some(2), failure_threshold: Some(2), ..Default::default() };
+        let two =
+            spec::Probe { success_threshold: Some(2), failure_threshold: Some(2), ..Default::default() };
         check(Purpose::Readiness, two.clone(), "+++---+-+", "FSSSFFFFF");
         check(Purpose::Readiness, two, "+-+-++-+-", "FFFFFSSSS");
         check(Purpose::Readiness, spec::Probe::default(), "+---+", "SSSFS");
@@ -197,7 +203,10 @@ mod tests {
         assert_eq!(probe.due(), Some(Duration::from_secs(105)));
         let number = probe.begin(Duration::from_secs(105));
         assert_eq!(probe.due(), None, "one at a time");
-        assert!(!probe.finish(Purpose::Readiness, number + 7, Some(true)), "an answer of another probe is not taken");
+        assert!(
+            !probe.finish(Purpose::Readiness, number + 7, Some(true)),
+            "an answer of another probe is not taken"
+        );
         assert!(probe.finish(Purpose::Readiness, number, Some(true)));
         assert_eq!(probe.due(), Some(Duration::from_secs(108)));
     }

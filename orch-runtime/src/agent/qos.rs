@@ -14,7 +14,8 @@ pub(super) fn class(spec: &PodSpec) -> &'static str {
         for name in ["cpu", "memory"] {
             let (request, limit) = (resources.requests.get(name), resources.limits.get(name));
             asks |= set(&resources.requests, name) || set(&resources.limits, name);
-            is_guaranteed &= set(&resources.limits, name) && request.is_none_or(|request| Some(request) == limit);
+            is_guaranteed &=
+                set(&resources.limits, name) && request.is_none_or(|request| Some(request) == limit);
         }
     }
     match (asks, is_guaranteed) {
@@ -41,7 +42,10 @@ mod tests {
         check(json!({}), "BestEffort");
         check(json!({"requests": {"cpu": "1"}}), "Burstable");
         check(json!({"limits": {"cpu": "1", "memory": "1Gi"}}), "Guaranteed");
-        check(json!({"limits": {"cpu": "1", "memory": "1Gi"}, "requests": {"cpu": "1", "memory": "1024Mi"}}), "Guaranteed");
+        check(
+            json!({"limits": {"cpu": "1", "memory": "1Gi"}, "requests": {"cpu": "1", "memory": "1024Mi"}}),
+            "Guaranteed",
+        );
         check(json!({"limits": {"cpu": "1", "memory": "1Gi"}, "requests": {"cpu": "500m"}}), "Burstable");
         check(json!({"limits": {"memory": "1Gi"}}), "Burstable");
     }

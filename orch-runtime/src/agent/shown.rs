@@ -68,11 +68,14 @@ impl Shown {
     /// As it stands in a status.
     pub(super) fn json(&self) -> Value {
         let state = match &self.doing {
-            Doing::Waiting { reason, message } => json!({"waiting": texts(&[("reason", reason), ("message", message)])}),
+            Doing::Waiting { reason, message } => {
+                json!({"waiting": texts(&[("reason", reason), ("message", message)])})
+            }
             Doing::Running { since } => json!({"running": {"startedAt": rfc3339(*since)}}),
             Doing::Ended(exit) => json!({"terminated": terminated(exit)}),
         };
-        let last = self.last.as_ref().map_or_else(|| json!({}), |exit| json!({"terminated": terminated(exit)}));
+        let last =
+            self.last.as_ref().map_or_else(|| json!({}), |exit| json!({"terminated": terminated(exit)}));
         let mut tree = json!({
             "name": &*self.name, "state": state, "lastState": last, "ready": self.ready, "started": self.started,
             "restartCount": self.restarts, "image": &*self.image, "imageID": &*self.image_id,
@@ -86,12 +89,16 @@ impl Shown {
     /// Reads an entry of a stored status.
     pub(super) fn read(tree: &Value) -> Self {
         let (state, last) = (&tree["state"], &tree["lastState"]);
-        let doing = match (state.get("terminated"), state["running"]["startedAt"].as_str().and_then(|at| at.parse().ok())) {
+        let doing = match (
+            state.get("terminated"),
+            state["running"]["startedAt"].as_str().and_then(|at| at.parse().ok()),
+        ) {
             (Some(exit), _) => Doing::Ended(read_exit(exit)),
             (None, Some(since)) => Doing::Running { since },
-            (None, None) => {
-                Doing::Waiting { reason: text(&state["waiting"]["reason"]), message: text(&state["waiting"]["message"]) }
-            }
+            (None, None) => Doing::Waiting {
+                reason: text(&state["waiting"]["reason"]),
+                message: text(&state["waiting"]["message"]),
+            },
         };
         Self {
             name: text(&tree["name"]),
@@ -145,7 +152,12 @@ mod tests {
 
     #[test]
     fn what_is_shown_reads_back() {
-        let exit = Exit { code: 3, started: "2026-01-01T00:00:00Z".parse().ok(), id: "task://a".into(), ..Exit::lost() };
+        let exit = Exit {
+            code: 3,
+            started: "2026-01-01T00:00:00Z".parse().ok(),
+            id: "task://a".into(),
+            ..Exit::lost()
+        };
         let shown = Shown {
             name: "c".into(),
             doing: Doing::Running { since: "2026-01-01T00:00:05Z".parse().unwrap() },

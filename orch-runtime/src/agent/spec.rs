@@ -172,7 +172,8 @@ impl Port {
         match self {
             Self::Number(number) => Some(*number),
             Self::Name(name) => {
-                let named = container.ports.iter().find(|port| port.name == *name).map(|port| port.container_port);
+                let named =
+                    container.ports.iter().find(|port| port.name == *name).map(|port| port.container_port);
                 named.or_else(|| name.parse().ok())
             }
         }
@@ -197,7 +198,9 @@ impl PodSpec {
 
     /// How long the pod may take to end, when the one who deletes it does not say.
     pub(super) fn grace(&self) -> Duration {
-        Duration::from_secs(self.termination_grace_period_seconds.and_then(|secs| secs.try_into().ok()).unwrap_or(30))
+        Duration::from_secs(
+            self.termination_grace_period_seconds.and_then(|secs| secs.try_into().ok()).unwrap_or(30),
+        )
     }
 
     pub(super) fn container(&self, name: &str) -> Option<&Container> {
@@ -271,7 +274,10 @@ mod tests {
         assert_eq!(spec.restart_policy, RestartPolicy::Always);
         assert_eq!(spec.grace(), Duration::from_secs(30));
         assert!(container.env.is_empty());
-        assert_eq!(container.liveness_probe.as_ref().unwrap().http_get.as_ref().unwrap().port.of(container), Some(80));
+        assert_eq!(
+            container.liveness_probe.as_ref().unwrap().http_get.as_ref().unwrap().port.of(container),
+            Some(80)
+        );
         assert!(spec.volumes[0].empty_dir.is_some());
         assert_eq!(&*spec.volumes[1].host_path.as_ref().unwrap().r#type, "Directory");
     }

@@ -70,7 +70,8 @@ pub(super) fn pod_dir(data_dir: &Path, uid: &str) -> PathBuf {
 /// Every volume of the pod, or the first that cannot be made and why.
 pub(super) fn prepare(known: &Known<'_>, data_dir: &Path) -> Result<Vec<Prepared>, (Str, Error)> {
     let dir = pod_dir(data_dir, known.pod.uid()).join("volumes");
-    let one = |volume: &Volume| volume_of_pod(known, &dir, volume).map_err(|error| (volume.name.clone(), error));
+    let one =
+        |volume: &Volume| volume_of_pod(known, &dir, volume).map_err(|error| (volume.name.clone(), error));
     known.pod.spec.volumes.iter().map(one).collect()
 }
 
@@ -96,11 +97,17 @@ fn volume_of_pod(known: &Known<'_>, dir: &Path, volume: &Volume) -> Result<Prepa
     }
     if let Some(source) = &volume.config_map {
         let key = known.pod.key().sibling(kind::CONFIG_MAPS, source.name.clone());
-        return files(place("configmap"), object_files(known, &key, &source.items, source.optional, mode(source.default_mode))?);
+        return files(
+            place("configmap"),
+            object_files(known, &key, &source.items, source.optional, mode(source.default_mode))?,
+        );
     }
     if let Some(source) = &volume.secret {
         let key = known.pod.key().sibling(kind::SECRETS, source.secret_name.clone());
-        return files(place("secret"), object_files(known, &key, &source.items, source.optional, mode(source.default_mode))?);
+        return files(
+            place("secret"),
+            object_files(known, &key, &source.items, source.optional, mode(source.default_mode))?,
+        );
     }
     if let Some(source) = &volume.downward_api {
         return files(place("downward-api"), downward_files(known, source, mode(source.default_mode))?);
@@ -111,7 +118,13 @@ fn volume_of_pod(known: &Known<'_>, dir: &Path, volume: &Volume) -> Result<Prepa
             for (kind, part) in [(kind::CONFIG_MAPS, &part.config_map), (kind::SECRETS, &part.secret)] {
                 let Some(part) = part else { continue };
                 let key = known.pod.key().sibling(kind, part.name.clone());
-                tree.extend(object_files(known, &key, &part.items, part.optional, mode(source.default_mode))?);
+                tree.extend(object_files(
+                    known,
+                    &key,
+                    &part.items,
+                    part.optional,
+                    mode(source.default_mode),
+                )?);
             }
             if let Some(part) = &part.downward_api {
                 tree.extend(downward_files(known, part, mode(source.default_mode))?);
@@ -134,7 +147,13 @@ fn mode(default: Option<u32>) -> u32 {
     default.unwrap_or(0o644)
 }
 
-fn object_files(known: &Known<'_>, key: &Key, items: &[KeyToPath], optional: bool, mode: u32) -> Result<Tree, Error> {
+fn object_files(
+    known: &Known<'_>,
+    key: &Key,
+    items: &[KeyToPath],
+    optional: bool,
+    mode: u32,
+) -> Result<Tree, Error> {
     let Some(object) = known.sources.get_optional(key, optional)? else { return Ok(Tree::new()) };
     let mut entries = entries(object);
     if items.is_empty() {
@@ -143,7 +162,9 @@ fn object_files(known: &Known<'_>, key: &Key, items: &[KeyToPath], optional: boo
     let mut tree = Tree::new();
     for item in items {
         match entries.remove(&*item.key).or_else(|| tree_entry(&tree, items, &item.key)) {
-            Some(bytes) => _ = tree.insert(within(&item.path)?, File { bytes, mode: item.mode.unwrap_or(mode) }),
+            Some(bytes) => {
+                _ = tree.insert(within(&item.path)?, File { bytes, mode: item.mode.unwrap_or(mode) })
+            }
             None if optional => {}
             None => return Err(Error::NoVolumeKey { what: what(key), entry: item.key.clone() }),
         }
@@ -178,7 +199,8 @@ fn downward_files(known: &Known<'_>, source: &DownwardApi, mode: u32) -> Result<
 /// A path that stays where it is put.
 fn within(path: &str) -> Result<PathBuf, Error> {
     let path = Path::new(path);
-    let is_plain = path.components().all(|part| matches!(part, Component::Normal(_))) && !path.as_os_str().is_empty();
+    let is_plain =
+        path.components().all(|part| matches!(part, Component::Normal(_))) && !path.as_os_str().is_empty();
     if is_plain && !path.starts_with("..data") {
         Ok(path.to_owned())
     } else {
@@ -241,9 +263,14 @@ pub(super) fn mounts(
     let one = |(at, mount): (usize, &super::spec::VolumeMount)| {
         let missing = || Error::NoVolume { volume: mount.name.clone(), container: container.name.clone() };
         let volume = prepared.iter().find(|volume| volume.name == mount.name).ok_or_else(missing)?;
-        let sub = if mount.sub_path_expr.is_empty() { mount.sub_path.clone() } else { expand(&mount.sub_path_expr) };
+        let sub = if mount.sub_path_expr.is_empty() {
+            mount.sub_path.clone()
+        } else {
+            expand(&mount.sub_path_expr)
+        };
         let copies = matches!(volume.content, Content::Files(_));
-        let copy = || pod_dir.join("volume-subpaths").join(&*mount.name).join(&*container.name).join(at.to_string());
+        let copy =
+            || pod_dir.join("volume-subpaths").join(&*mount.name).join(&*container.name).join(at.to_string());
         let sub = match &*sub {
             "" => None,
             path => Some(SubPath { path: within(path)?, copy_to: copies.then(copy) }),
@@ -289,8 +316,10 @@ mod tests {
 
     fn one(mut volume: Value) -> Result<Prepared, String> {
         volume["name"] = "v".into();
-        let pod = pod(json!({"metadata": {"name": "p", "namespace": "d", "uid": "u", "labels": {"app": "x"}},
-            "spec": {"containers": [{"name": "c", "resources": {"limits": {"cpu": "2"}}}], "volumes": [volume]}}));
+        let pod = pod(
+            json!({"metadata": {"name": "p", "namespace": "d", "uid": "u", "labels": {"app": "x"}},
+            "spec": {"containers": [{"name": "c", "resources": {"limits": {"cpu": "2"}}}], "volumes": [volume]}}),
+        );
         let known = Known { pod: &pod, place: &Place::default(), sources: &sources(), services: &[] };
         let prepared = prepare(&known, Path::new("/data")).map_err(|(_, error)| error.to_string())?;
         Ok(prepared.into_iter().next().unwrap())
@@ -301,7 +330,9 @@ mod tests {
         let Content::Files(tree) = one(volume).unwrap().content else { panic!("not files") };
         let found: Vec<_> = tree
             .iter()
-            .map(|(path, file)| (path.to_str().unwrap(), String::from_utf8_lossy(&file.bytes).into_owned(), file.mode))
+            .map(|(path, file)| {
+                (path.to_str().unwrap(), String::from_utf8_lossy(&file.bytes).into_owned(), file.mode)
+            })
             .collect();
         let found: Vec<_> = found.iter().map(|(path, text, mode)| (*path, &**text, *mode)).collect();
         assert_eq!(found, expected);
@@ -309,19 +340,29 @@ mod tests {
 
     #[test]
     fn files_come_from_their_objects() {
-        files(json!({"configMap": {"name": "cfg"}}), &[("a", "1", 0o644), ("b", "2", 0o644), ("c", "\0\u{1}", 0o644)]);
-        files(json!({"configMap": {"name": "cfg", "defaultMode": 256, "items": [
-            {"key": "a", "path": "x/y"}, {"key": "a", "path": "z", "mode": 511}]}}), &[("x/y", "1", 0o400), ("z", "1", 0o777)]);
+        files(
+            json!({"configMap": {"name": "cfg"}}),
+            &[("a", "1", 0o644), ("b", "2", 0o644), ("c", "\0\u{1}", 0o644)],
+        );
+        files(
+            json!({"configMap": {"name": "cfg", "defaultMode": 256, "items": [
+            {"key": "a", "path": "x/y"}, {"key": "a", "path": "z", "mode": 511}]}}),
+            &[("x/y", "1", 0o400), ("z", "1", 0o777)],
+        );
         files(json!({"secret": {"secretName": "sec"}}), &[("pw", "s3cret", 0o644)]);
         files(json!({"configMap": {"name": "gone", "optional": true}}), &[]);
-        files(json!({"downwardAPI": {"items": [{"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}},
+        files(
+            json!({"downwardAPI": {"items": [{"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}},
             {"path": "cpu", "resourceFieldRef": {"containerName": "c", "resource": "limits.cpu"}}]}}),
-            &[("cpu", "2", 0o644), ("labels", "app=\"x\"", 0o644)]);
-        files(json!({"projected": {"defaultMode": 288, "sources": [
+            &[("cpu", "2", 0o644), ("labels", "app=\"x\"", 0o644)],
+        );
+        files(
+            json!({"projected": {"defaultMode": 288, "sources": [
             {"configMap": {"name": "cfg", "items": [{"key": "b", "path": "b"}]}}, {"secret": {"name": "sec"}},
             {"serviceAccountToken": {"path": "token"}},
             {"downwardAPI": {"items": [{"path": "name", "fieldRef": {"fieldPath": "metadata.name"}}]}}]}}),
-            &[("b", "2", 0o440), ("name", "p", 0o440), ("pw", "s3cret", 0o440)]);
+            &[("b", "2", 0o440), ("name", "p", 0o440), ("pw", "s3cret", 0o440)],
+        );
     }
 
     #[test]
@@ -329,7 +370,10 @@ mod tests {
         let empty = one(json!({"emptyDir": {}})).unwrap();
         assert_eq!(empty.path, Path::new("/data/pods/u/volumes/kubernetes.io~empty-dir/v"));
         let host = one(json!({"hostPath": {"path": "/x", "type": "Directory"}})).unwrap();
-        assert_eq!((host.path.as_path(), host.content), (Path::new("/x"), Content::Host(HostType::Directory)));
+        assert_eq!(
+            (host.path.as_path(), host.content),
+            (Path::new("/x"), Content::Host(HostType::Directory))
+        );
         let claim = one(json!({"persistentVolumeClaim": {"claimName": "data", "readOnly": true}})).unwrap();
         assert_eq!((claim.path.as_path(), claim.read_only), (Path::new("/mnt/one"), true));
     }
@@ -342,22 +386,41 @@ mod tests {
     #[test]
     fn what_cannot_be_made_is_said() {
         refused(json!({"configMap": {"name": "gone"}}), "configmap \"gone\" not found");
-        refused(json!({"configMap": {"name": "cfg", "items": [{"key": "no", "path": "x"}]}}), "references non-existent config key: no");
-        refused(json!({"secret": {"secretName": "sec", "items": [{"key": "no", "path": "x"}]}}), "references non-existent secret key: no");
-        refused(json!({"persistentVolumeClaim": {"claimName": "later"}}), "persistentvolumeclaim \"later\" is not bound");
-        refused(json!({"nfs": {}}), "no volume plugin matched: volume \"v\" is of a kind that this node cannot make");
+        refused(
+            json!({"configMap": {"name": "cfg", "items": [{"key": "no", "path": "x"}]}}),
+            "references non-existent config key: no",
+        );
+        refused(
+            json!({"secret": {"secretName": "sec", "items": [{"key": "no", "path": "x"}]}}),
+            "references non-existent secret key: no",
+        );
+        refused(
+            json!({"persistentVolumeClaim": {"claimName": "later"}}),
+            "persistentvolumeclaim \"later\" is not bound",
+        );
+        refused(
+            json!({"nfs": {}}),
+            "no volume plugin matched: volume \"v\" is of a kind that this node cannot make",
+        );
         for path in ["../x", "/x", "a/../../b", "..data/x", ""] {
-            refused(json!({"configMap": {"name": "cfg", "items": [{"key": "a", "path": path}]}}),
-                &format!("path {path:?} must stay within the volume"));
+            refused(
+                json!({"configMap": {"name": "cfg", "items": [{"key": "a", "path": path}]}}),
+                &format!("path {path:?} must stay within the volume"),
+            );
         }
     }
 
     #[test]
     fn mounts_follow_their_volume() {
-        let config = Prepared { read_only: true, content: Content::Files(Tree::new()), ..one(json!({"emptyDir": {}})).unwrap() };
+        let config = Prepared {
+            read_only: true,
+            content: Content::Files(Tree::new()),
+            ..one(json!({"emptyDir": {}})).unwrap()
+        };
         let container: Container = serde_json::from_value(json!({"name": "c", "volumeMounts": [
             {"name": "v", "mountPath": "/etc/a"}, {"name": "v", "mountPath": "rel", "subPathExpr": "$(A)/x"}]})).unwrap();
-        let found = mounts(&container, &[config], Path::new("/pod"), |expr| expr.replace("$(A)", "1").into()).unwrap();
+        let found = mounts(&container, &[config], Path::new("/pod"), |expr| expr.replace("$(A)", "1").into())
+            .unwrap();
         assert_eq!(found[0].sub, None);
         assert!(found[0].read_only, "config volumes are read-only");
         assert_eq!(found[1].container, Path::new("/rel"));

@@ -36,8 +36,11 @@ impl Worker {
             .collect();
         let spec = Arc::clone(&worker.pod.spec);
         for (at, container) in spec.all().enumerate() {
-            let mut statuses: Vec<&ContainerStatus> =
-                found.iter().flat_map(|sandbox| &sandbox.containers).filter(|status| status.name == container.name).collect();
+            let mut statuses: Vec<&ContainerStatus> = found
+                .iter()
+                .flat_map(|sandbox| &sandbox.containers)
+                .filter(|status| status.name == container.name)
+                .collect();
             statuses.sort_by_key(|status| status.attempt);
             let before = remembered.iter().find(|shown| shown.name == container.name);
             match statuses.split_last() {

@@ -4,19 +4,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use orch_core::network::Attachment;
-use orch_core::runtime::{self, ContainerId, ContainerStatus, ImageId, PullPolicy, SandboxId, SandboxStatus};
+use orch_core::runtime::{self, ContainerId, ContainerStatus, ImageId, PullPolicy, SandboxId};
 
 use super::start::pull_policy;
 use super::{Context, Out, Slot, Worker};
 use crate::agent::check::{Answer, Check};
 use crate::agent::command::{Action, At, HookKind, Now, Outcome, StartError};
-use crate::agent::member::{Instance, Member, Op, Run, run_of};
-use crate::agent::shown::Exit;
+use crate::agent::member::{Instance, Op, Run, run_of};
 use crate::agent::text;
 
 impl Worker {
     /// Takes in the answer to a command.
-    pub(in crate::agent) fn answer(&mut self, context: &Context<'_>, now: Now, out: &mut Out, outcome: Outcome) {
+    pub(in crate::agent) fn answer(
+        &mut self,
+        context: &Context<'_>,
+        now: Now,
+        out: &mut Out,
+        outcome: Outcome,
+    ) {
         match outcome {
             Outcome::Made(result) => self.made(context, now, out, result),
             Outcome::Attached(result) => self.attached(context, now, out, result),
@@ -45,7 +50,9 @@ impl Worker {
             Outcome::Pulled { at, result, took } => self.pulled(context, now, out, at, result, took),
             Outcome::Started { at, result } => self.started(context, now, out, at, result),
             Outcome::Stopped { at, result } => self.stopped(context, now, out, at, result),
-            Outcome::Hooked { at, which, container, answer } => self.hooked(context, now, out, at, which, &container, answer),
+            Outcome::Hooked { at, which, container, answer } => {
+                self.hooked(context, now, out, at, which, &container, answer)
+            }
             Outcome::Probed { at, purpose, number, container, answer } => {
                 self.probed(out, at, purpose, number, &container, answer);
             }
@@ -56,7 +63,13 @@ impl Worker {
         }
     }
 
-    fn made(&mut self, context: &Context<'_>, now: Now, out: &mut Out, result: Result<(), (orch_core::Str, crate::agent::error::Error)>) {
+    fn made(
+        &mut self,
+        context: &Context<'_>,
+        now: Now,
+        out: &mut Out,
+        result: Result<(), (orch_core::Str, crate::agent::error::Error)>,
+    ) {
         let digest = self.updating.take().unwrap_or_default();
         match result {
             Ok(()) => {
@@ -74,7 +87,13 @@ impl Worker {
         }
     }
 
-    fn attached(&mut self, context: &Context<'_>, now: Now, out: &mut Out, result: std::io::Result<Attachment>) {
+    fn attached(
+        &mut self,
+        context: &Context<'_>,
+        now: Now,
+        out: &mut Out,
+        result: std::io::Result<Attachment>,
+    ) {
         match result {
             Ok(attachment) => {
                 self.addresses = attachment.addresses.iter().map(ToString::to_string).collect();
@@ -89,21 +108,41 @@ impl Worker {
         }
     }
 
-    fn sandboxed(&mut self, context: &Context<'_>, now: Now, out: &mut Out, result: runtime::Result<SandboxId>) {
+    fn sandboxed(
+        &mut self,
+        context: &Context<'_>,
+        now: Now,
+        out: &mut Out,
+        result: runtime::Result<SandboxId>,
+    ) {
         match result {
             Ok(sandbox) => {
                 self.sandbox = Slot::Ready(sandbox);
+                self.sandbox_since = now.elapsed;
                 self.report.touch();
             }
             Err(error) => {
-                self.sandbox = Slot::Empty;
+                if is_unsure(&error) {
+                    self.is_sandbox_unsure = true;
+                    self.sandbox_since = now.elapsed;
+                    self.wants_state = true;
+                } else {
+                    self.sandbox = Slot::Empty;
+                }
                 self.warn(out, "FailedCreatePodSandBox", format!("Failed to create pod sandbox: {error}"));
                 self.retry_setup_at(out, now.elapsed + context.config.timings.retry);
             }
         }
     }
 
-    fn inspected(&mut self, context: &Context<'_>, now: Now, out: &mut Out, at: At, result: runtime::Result<Option<ImageId>>) {
+    fn inspected(
+        &mut self,
+        context: &Context<'_>,
+        now: Now,
+        out: &mut Out,
+        at: At,
+        result: runtime::Result<Option<ImageId>>,
+    ) {
         let pod = Arc::clone(&self.pod.spec);
         let container = pod.nth(at);
         match result {
@@ -114,7 +153,8 @@ impl Worker {
             }
             Ok(None) if pull_policy(container) == PullPolicy::Never => {
                 let error = runtime::Error::ImageNeverPull { image: container.image.clone() };
-                let message = format!("Container image {:?} is not present with pull policy of Never", container.image);
+                let message =
+                    format!("Container image {:?} is not present with pull policy of Never", container.image);
                 self.warn(out, "ErrImageNeverPull", message);
                 self.image_failed(context, now, out, at, &error);
             }
@@ -123,12 +163,24 @@ impl Worker {
         }
     }
 
-    fn pulled(&mut self, context: &Context<'_>, now: Now, out: &mut Out, at: At, result: runtime::Result<ImageId>, took: Duration) {
+    fn pulled(
+        &mut self,
+        context: &Context<'_>,
+        now: Now,
+        out: &mut Out,
+        at: At,
+        result: runtime::Result<ImageId>,
+        took: Duration,
+    ) {
         let image = self.pod.spec.nth(at).image.clone();
         match result {
             Ok(id) => {
                 let took = text::duration(took);
-                self.tell(out, "Pulled", format!("Successfully pulled image {image:?} in {took} ({took} including waiting)."));
+                self.tell(
+                    out,
+                    "Pulled",
+                    format!("Successfully pulled image {image:?} in {took} ({took} including waiting)."),
+                );
                 self.members[at].pull.clear();
                 self.members[at].pull_failed = None;
                 if self.ending.is_some() {
@@ -153,7 +205,14 @@ impl Worker {
     }
 
     /// An image is not to be had: the container waits. A policy that never pulls is looked at again as often as a config.
-    fn image_failed(&mut self, context: &Context<'_>, now: Now, out: &mut Out, at: At, error: &runtime::Error) {
+    fn image_failed(
+        &mut self,
+        context: &Context<'_>,
+        now: Now,
+        out: &mut Out,
+        at: At,
+        error: &runtime::Error,
+    ) {
         let reason = error.reason();
         self.warn(out, "Failed", format!("Error: {reason}"));
         self.set_trouble(at, reason, error.to_string());
@@ -167,13 +226,22 @@ impl Worker {
         }
     }
 
-    fn started(&mut self, context: &Context<'_>, now: Now, out: &mut Out, at: At, result: Result<ContainerId, StartError>) {
+    fn started(
+        &mut self,
+        context: &Context<'_>,
+        now: Now,
+        out: &mut Out,
+        at: At,
+        result: Result<ContainerId, StartError>,
+    ) {
         let pod = Arc::clone(&self.pod.spec);
         let container = pod.nth(at);
         self.members[at].op = Op::Idle;
         let id = match result {
             Ok(id) => id,
-            Err(StartError::Mount(error)) => return self.config_error(context, now, out, at, &error.to_string()),
+            Err(StartError::Mount(error)) => {
+                return self.config_error(context, now, out, at, &error.to_string());
+            }
             Err(StartError::Runtime(error)) => return self.start_failed(context, now, out, at, &error),
         };
         self.tell(out, "Created", "Container created");
@@ -190,14 +258,27 @@ impl Worker {
             instance.arm(container, now.elapsed);
             self.install(out, at, instance);
         }
-        let Some(hook) = container.lifecycle.post_start.as_ref().filter(|_| self.members[at].is_running()) else { return };
+        let Some(hook) = container.lifecycle.post_start.as_ref().filter(|_| self.members[at].is_running())
+        else {
+            return;
+        };
         let ip = self.addresses.first().map(String::as_str).unwrap_or_default();
         let (check, namespace) = (Check::hook(hook, container, ip), self.pod.key().namespace.clone());
         self.members[at].op = Op::PostStart;
         if let Some(instance) = &mut self.members[at].current {
             instance.is_hidden = true;
         }
-        self.ask(out, Action::Hook { at, which: HookKind::PostStart, namespace, container: id, check, limit: POST_START_LIMIT });
+        self.ask(
+            out,
+            Action::Hook {
+                at,
+                which: HookKind::PostStart,
+                namespace,
+                container: id,
+                check,
+                limit: POST_START_LIMIT,
+            },
+        );
     }
 
     /// An instance takes its place; the one before the last is forgotten.
@@ -208,9 +289,22 @@ impl Worker {
         self.report.touch();
     }
 
-    fn start_failed(&mut self, context: &Context<'_>, now: Now, out: &mut Out, at: At, error: &runtime::Error) {
+    fn start_failed(
+        &mut self,
+        context: &Context<'_>,
+        now: Now,
+        out: &mut Out,
+        at: At,
+        error: &runtime::Error,
+    ) {
         self.warn(out, "Failed", format!("Error: {error}"));
         self.set_trouble(at, error.reason(), error.to_string());
+        if is_unsure(error) {
+            self.members[at].op = Op::Unsure { since: now.elapsed };
+            self.members[at].not_before = Some(now.elapsed + context.config.timings.retry);
+            self.wants_state = true;
+            return;
+        }
         let member = &mut self.members[at];
         member.image = None;
         let until = member.crash.fail(&context.config.timings.crash_loop, now.elapsed);
@@ -220,7 +314,14 @@ impl Worker {
         }
     }
 
-    fn stopped(&mut self, context: &Context<'_>, now: Now, out: &mut Out, at: At, result: runtime::Result<()>) {
+    fn stopped(
+        &mut self,
+        context: &Context<'_>,
+        now: Now,
+        out: &mut Out,
+        at: At,
+        result: runtime::Result<()>,
+    ) {
         let member = &mut self.members[at];
         if !matches!(member.op, Op::Stopping { .. }) {
             return;
@@ -239,7 +340,16 @@ impl Worker {
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of one answer")]
-    fn hooked(&mut self, context: &Context<'_>, now: Now, out: &mut Out, at: At, which: HookKind, id: &ContainerId, answer: Answer) {
+    fn hooked(
+        &mut self,
+        context: &Context<'_>,
+        now: Now,
+        out: &mut Out,
+        at: At,
+        which: HookKind,
+        id: &ContainerId,
+        answer: Answer,
+    ) {
         let failed = match answer {
             Answer::Yes => false,
             Answer::No(why) | Answer::Failed(why) => {
@@ -277,7 +387,9 @@ impl Worker {
     }
 
     fn heard(&mut self, at: At, container: &ContainerId, words: String) {
-        let Some(instance) = self.members.get_mut(at).and_then(|member| member.instance(container)) else { return };
+        let Some(instance) = self.members.get_mut(at).and_then(|member| member.instance(container)) else {
+            return;
+        };
         if let Run::Ended { exit, .. } = &mut instance.run
             && exit.message.is_empty()
             && !words.is_empty()
@@ -288,60 +400,43 @@ impl Worker {
     }
 
     /// A container has ended.
-    pub(in crate::agent) fn exited(&mut self, context: &Context<'_>, now: Now, out: &mut Out, status: &ContainerStatus) {
+    pub(in crate::agent) fn exited(
+        &mut self,
+        context: &Context<'_>,
+        now: Now,
+        out: &mut Out,
+        status: &ContainerStatus,
+    ) {
         let pod = Arc::clone(&self.pod.spec);
         let Some(at) = pod.all().position(|container| container.name == status.name) else { return };
         let container = pod.nth(at);
         let runtime = &context.runtime.name;
         let member = &mut self.members[at];
-        if member.op == Op::Starting && member.next_attempt() == status.attempt && member.instance(&status.id).is_none() {
+        if matches!(member.op, Op::Starting | Op::Unsure { .. })
+            && member.next_attempt() == status.attempt
+            && member.instance(&status.id).is_none()
+        {
             // It ended before the answer to its start was heard.
             let instance = Instance::of(status, runtime, now.elapsed);
             self.install(out, at, instance);
         } else {
-            let Some(instance) = member.instance(&status.id).filter(|instance| instance.is_running()) else { return };
+            let Some(instance) = member.instance(&status.id).filter(|instance| instance.is_running()) else {
+                return;
+            };
             instance.run = run_of(status, runtime, now.elapsed);
             instance.is_hidden = false;
         }
         self.report.touch();
         let member = &mut self.members[at];
-        if matches!(member.op, Op::PreStop { .. } | Op::Turn { .. } | Op::PostStart) {
+        if matches!(member.op, Op::PreStop { .. } | Op::Turn { .. } | Op::PostStart | Op::Unsure { .. }) {
             member.op = Op::Idle;
         }
         let wants_log = member.ended().is_some_and(|(exit, _)| exit.code != 0 && exit.message.is_empty());
-        if wants_log && context.runtime.has_streams && &*container.termination_message_policy == "FallbackToLogsOnError" {
+        if wants_log
+            && context.runtime.has_streams
+            && &*container.termination_message_policy == "FallbackToLogsOnError"
+        {
             self.ask(out, Action::LastWords { at, container: status.id.clone() });
-        }
-    }
-
-    /// What the runtime has of this pod, as of `asked`: events may have been missed.
-    pub(in crate::agent) fn compare(&mut self, context: &Context<'_>, now: Now, out: &mut Out, found: Option<&SandboxStatus>, asked: Duration) {
-        for status in found.iter().flat_map(|sandbox| &sandbox.containers) {
-            if !matches!(run_of(status, "", now.elapsed), Run::Running { .. }) {
-                self.exited(context, now, out, status);
-            }
-        }
-        let is_known = |id: &ContainerId| found.is_some_and(|sandbox| sandbox.containers.iter().any(|status| status.id == *id));
-        for member in &mut self.members {
-            let lost = |instance: &&mut Instance| {
-                instance.is_running() && instance.since < asked && !instance.id.as_ref().is_some_and(is_known)
-            };
-            if let Some(instance) = member.current.as_mut().filter(lost) {
-                instance.run = Run::Ended { exit: Exit::lost(), at: now.elapsed };
-                instance.is_hidden = false;
-                member.op = Op::Idle;
-                self.report.touch();
-            }
-        }
-        match (&self.sandbox, found) {
-            // Its removal failed, or was done after all.
-            (Slot::Leaving, Some(sandbox)) => self.sandbox = Slot::Ready(sandbox.id.clone()),
-            (Slot::Leaving, None) => self.sandbox = Slot::Left,
-            (Slot::Ready(_), None) if !self.members.iter().any(|member| member.is_running() || is_busy(member)) => {
-                self.sandbox = if self.ending.is_some() { Slot::Left } else { Slot::Empty };
-                self.is_initialized = false;
-            }
-            _ => {}
         }
     }
 
@@ -359,9 +454,10 @@ impl Worker {
     }
 }
 
-fn is_busy(member: &Member) -> bool {
-    member.op != Op::Idle
-}
-
 /// A postStart hook has no limit of its own; this bound keeps a pod from hanging for ever on one that never ends.
 const POST_START_LIMIT: Duration = Duration::from_secs(24 * 3600);
+
+/// Whether what was asked for may have been done all the same.
+fn is_unsure(error: &runtime::Error) -> bool {
+    matches!(error, runtime::Error::Unavailable { .. } | runtime::Error::Timeout { .. })
+}

@@ -6,6 +6,7 @@
 
 mod adopt;
 mod answers;
+mod compare;
 mod probes;
 mod report;
 mod setup;
@@ -139,6 +140,9 @@ pub(super) struct Worker {
     is_stale: bool,
     network: Slot<Attachment>,
     sandbox: Slot<SandboxId>,
+    /// When it was made; or since when nobody knows whether it was.
+    sandbox_since: Duration,
+    is_sandbox_unsure: bool,
     setup: Backoff,
     setup_at: Option<Duration>,
     /// What was last said of volumes that cannot be made.
@@ -174,6 +178,8 @@ impl Worker {
             is_stale: false,
             network: Slot::Empty,
             sandbox: Slot::Empty,
+            sandbox_since: now.elapsed,
+            is_sandbox_unsure: false,
             setup: Backoff::default(),
             setup_at: None,
             complaint: String::new(),
@@ -250,7 +256,8 @@ impl Worker {
         self.is_stale = true;
         self.setup_at = None;
         for member in &mut self.members {
-            if member.trouble.as_ref().is_some_and(|trouble| &*trouble.reason == "CreateContainerConfigError") {
+            if member.trouble.as_ref().is_some_and(|trouble| &*trouble.reason == "CreateContainerConfigError")
+            {
                 member.not_before = None;
             }
         }

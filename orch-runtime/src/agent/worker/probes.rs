@@ -13,7 +13,11 @@ use orch_core::runtime::ContainerId;
 impl Worker {
     /// Asks for the probes that are due. While a pod ends only readiness is asked for.
     pub(super) fn run_probes(&mut self, _context: &Context<'_>, now: Now, out: &mut Out) {
-        if self.members.iter().all(|member| member.current.as_ref().is_none_or(|instance| instance.probes.is_empty())) {
+        if self
+            .members
+            .iter()
+            .all(|member| member.current.as_ref().is_none_or(|instance| instance.probes.is_empty()))
+        {
             return;
         }
         let spec = Arc::clone(&self.pod.spec);
@@ -24,17 +28,25 @@ impl Worker {
             if !matches!(member.op, Op::Idle | Op::PreStop { .. } | Op::Turn { .. }) {
                 continue;
             }
-            let Some(instance) = member.current.as_mut().filter(|instance| instance.is_running() && !instance.is_hidden) else {
+            let Some(instance) =
+                member.current.as_mut().filter(|instance| instance.is_running() && !instance.is_hidden)
+            else {
                 continue;
             };
             for (purpose, number) in due(instance, is_ending, now, out) {
-                let Some((probe, limit)) = spec_of(spec.nth(at), purpose)
-                    .zip(self.members[at].running().and_then(|running| running.probe(purpose)).map(|probe| probe.timeout()))
-                else {
+                let Some((probe, limit)) = spec_of(spec.nth(at), purpose).zip(
+                    self.members[at]
+                        .running()
+                        .and_then(|running| running.probe(purpose))
+                        .map(|probe| probe.timeout()),
+                ) else {
                     continue;
                 };
                 let check = Check::probe(probe, spec.nth(at), &ip);
-                let Some(container) = self.members[at].running().and_then(|running| running.id.clone()) else { continue };
+                let Some(container) = self.members[at].running().and_then(|running| running.id.clone())
+                else {
+                    continue;
+                };
                 let namespace = self.pod.key().namespace.clone();
                 self.ask(out, Action::Probe { at, purpose, number, namespace, container, check, limit });
             }
@@ -42,17 +54,31 @@ impl Worker {
     }
 
     /// A probe was answered.
-    pub(super) fn probed(&mut self, out: &mut Out, at: At, purpose: Purpose, number: u64, container: &ContainerId, answer: Answer) {
-        let Some(instance) = self.members.get_mut(at).and_then(|member| member.instance(container)) else { return };
+    pub(super) fn probed(
+        &mut self,
+        out: &mut Out,
+        at: At,
+        purpose: Purpose,
+        number: u64,
+        container: &ContainerId,
+        answer: Answer,
+    ) {
+        let Some(instance) = self.members.get_mut(at).and_then(|member| member.instance(container)) else {
+            return;
+        };
         if !instance.is_running() {
             return;
         }
-        let Some((_, probe)) = instance.probes.iter_mut().find(|(known, _)| *known == purpose) else { return };
+        let Some((_, probe)) = instance.probes.iter_mut().find(|(known, _)| *known == purpose) else {
+            return;
+        };
         let word = purpose.word();
         let (result, message) = match answer {
             Answer::Yes => (Some(true), None),
             Answer::No(why) => (Some(false), Some(format!("{word} probe failed: {why}"))),
-            Answer::Failed(why) => (None, Some(format!("{word} probe errored and resulted in unknown state: {why}"))),
+            Answer::Failed(why) => {
+                (None, Some(format!("{word} probe errored and resulted in unknown state: {why}")))
+            }
         };
         if probe.finish(purpose, number, result) {
             self.report.touch();
@@ -74,7 +100,9 @@ fn due(instance: &mut Instance, is_ending: bool, now: Now, out: &mut Out) -> Vec
     let is_started = instance.is_started();
     let mut due = Vec::new();
     for purpose in Purpose::ALL {
-        let Some((_, probe)) = instance.probes.iter_mut().find(|(known, _)| *known == purpose) else { continue };
+        let Some((_, probe)) = instance.probes.iter_mut().find(|(known, _)| *known == purpose) else {
+            continue;
+        };
         if is_ending && purpose != Purpose::Readiness {
             probe.retire();
             continue;

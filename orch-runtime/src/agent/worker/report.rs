@@ -71,7 +71,8 @@ impl Worker {
         self.report.is_touched = false;
         let stored = self.pod.status();
         let status = self.status(context, now, &stored);
-        let settled = self.report.settled.as_ref().is_some_and(|(patch, made)| *patch == status && *made == stored);
+        let settled =
+            self.report.settled.as_ref().is_some_and(|(patch, made)| *patch == status && *made == stored);
         if settled || !differs(&stored, &status) {
             // What depends on the report being clean goes on in another step.
             if self.ending.is_some() && self.is_settled {
@@ -104,9 +105,13 @@ impl Worker {
             // It is gone or another one: its feed will say.
             Err(error) if error.is_not_found() || error.is_conflict() => {}
             Err(error) => {
-                tracing::debug!(%error, pod = %self.pod.key(), "status not written");
+                if matches!(error, Error::Invalid { .. } | Error::Malformed { .. } | Error::Forbidden { .. })
+                {
+                    tracing::warn!(%error, pod = %self.pod.key(), "status refused");
+                }
                 self.report.is_touched = true;
-                self.report.not_before = Some(now.elapsed + context.config.timings.retry.min(MAX_WRITE_RETRY));
+                self.report.not_before =
+                    Some(now.elapsed + context.config.timings.retry.min(MAX_WRITE_RETRY));
             }
         }
     }
@@ -168,7 +173,8 @@ impl Worker {
     }
 
     fn shown(&self, context: &Context<'_>) -> Vec<Shown> {
-        let waits = if self.pod.spec.init_containers.is_empty() { "ContainerCreating" } else { "PodInitializing" };
+        let waits =
+            if self.pod.spec.init_containers.is_empty() { "ContainerCreating" } else { "PodInitializing" };
         let pairs = self.members.iter().zip(self.pod.spec.all());
         let one = |(member, container)| {
             let restarts = self.ending.is_none() && self.starts_again(member, container);
@@ -178,7 +184,8 @@ impl Worker {
     }
 
     fn phase(&self, shown: &[Shown], before: &str) -> &'static str {
-        let known = |phase: &str| ["Running", "Succeeded", "Failed"].into_iter().find(|known| *known == phase);
+        let known =
+            |phase: &str| ["Running", "Succeeded", "Failed"].into_iter().find(|known| *known == phase);
         if is_terminal(before) {
             return known(before).unwrap_or("Pending");
         }

@@ -34,7 +34,8 @@ impl Worker {
         if self.sandbox == Slot::Empty
             && let Some(attachment) = self.network.ready().cloned()
         {
-            let annotations = self.pod.annotations.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+            let annotations =
+                self.pod.annotations.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
             let (key, uid) = (self.pod.key().clone(), self.pod.uid().clone());
             let spec = SandboxSpec::new(key, uid, context.config.node.clone())
                 .hostname(self.pod.hostname())
@@ -83,7 +84,14 @@ impl Worker {
     }
 
     /// A volume cannot be made now. What is missing is awaited; the rest is tried again later.
-    pub(super) fn complain(&mut self, context: &Context<'_>, now: Now, out: &mut Out, volume: &str, error: &Error) {
+    pub(super) fn complain(
+        &mut self,
+        context: &Context<'_>,
+        now: Now,
+        out: &mut Out,
+        volume: &str,
+        error: &Error,
+    ) {
         let message = format!("MountVolume.SetUp failed for volume {volume:?} : {error}");
         if message != self.complaint {
             self.warn(out, "FailedMount", message.clone());

@@ -24,7 +24,13 @@ const SHOW_PULL_ERROR: Duration = Duration::from_secs(1);
 impl Worker {
     /// Kills what must not run on, and starts the next container that may start: one at a time, as the kubelet does, so
     /// that a postStart hook holds back the containers after it.
-    pub(super) fn run_containers(&mut self, context: &Context<'_>, now: Now, out: &mut Out, sandbox: &SandboxId) {
+    pub(super) fn run_containers(
+        &mut self,
+        context: &Context<'_>,
+        now: Now,
+        out: &mut Out,
+        sandbox: &SandboxId,
+    ) {
         self.kill_unfit(context, now, out);
         self.push_stops(context, now, out);
         let wanted = self.wanted();
@@ -76,19 +82,30 @@ impl Worker {
             let member = &self.members[at];
             let Some(instance) = member.running().filter(|_| member.op == Op::Idle) else { continue };
             let container = pod.nth(at);
-            let failed = |purpose| instance.probe(purpose).is_some_and(|probe| probe.verdict() == Verdict::Failure);
+            let failed =
+                |purpose| instance.probe(purpose).is_some_and(|probe| probe.verdict() == Verdict::Failure);
             let what = if member.role == Role::Regular { "Container" } else { "Init container" };
             let (why, spec, restarts) = if instance.image != container.image && member.role != Role::Init {
                 ("definition changed", None, true)
             } else if failed(Purpose::Liveness) {
-                ("failed liveness probe", container.liveness_probe.as_ref(), container.restarts_after_kill(policy))
+                (
+                    "failed liveness probe",
+                    container.liveness_probe.as_ref(),
+                    container.restarts_after_kill(policy),
+                )
             } else if failed(Purpose::Startup) {
-                ("failed startup probe", container.startup_probe.as_ref(), container.restarts_after_kill(policy))
+                (
+                    "failed startup probe",
+                    container.startup_probe.as_ref(),
+                    container.restarts_after_kill(policy),
+                )
             } else {
                 continue;
             };
             let restarts = restarts || member.role == Role::Sidecar;
-            let own = spec.and_then(|probe| probe.termination_grace_period_seconds).and_then(|secs| secs.try_into().ok());
+            let own = spec
+                .and_then(|probe| probe.termination_grace_period_seconds)
+                .and_then(|secs| secs.try_into().ok());
             let grace = own.map_or_else(|| self.pod.spec.grace(), Duration::from_secs);
             let end = if restarts { ", will be restarted" } else { "" };
             let message = format!("{what} {} {why}{end}", container.name);
@@ -100,7 +117,14 @@ impl Worker {
     }
 
     /// Until when a container waits, if it does; says why.
-    fn wait_of(&mut self, context: &Context<'_>, now: Now, out: &mut Out, at: usize, container: &Container) -> Option<Duration> {
+    fn wait_of(
+        &mut self,
+        context: &Context<'_>,
+        now: Now,
+        out: &mut Out,
+        at: usize,
+        container: &Container,
+    ) -> Option<Duration> {
         let later = |until: &Duration| *until > now.elapsed;
         let member = &mut self.members[at];
         if let Some(until) = member.not_before.filter(later) {
@@ -112,21 +136,30 @@ impl Worker {
             if later(&shown) {
                 return Some(shown.min(until));
             }
-            let before = member.trouble.as_ref().filter(|trouble| &*trouble.reason != "ImagePullBackOff").cloned();
+            let before =
+                member.trouble.as_ref().filter(|trouble| &*trouble.reason != "ImagePullBackOff").cloned();
             if let Some(before) = before {
                 let message = format!("Back-off pulling image {:?}", container.image);
                 self.tell(out, "BackOff", message.clone());
                 self.warn(out, "Failed", "Error: ImagePullBackOff");
-                self.set_trouble(at, "ImagePullBackOff", format!("{message}: {}: {}", before.reason, before.message));
+                self.set_trouble(
+                    at,
+                    "ImagePullBackOff",
+                    format!("{message}: {}: {}", before.reason, before.message),
+                );
             }
             return Some(until);
         }
         let (_, ended) = member.ended()?;
-        let (until, wait) = member.crash.until(&context.config.timings.crash_loop, ended).filter(|(until, _)| later(until))?;
+        let (until, wait) = member
+            .crash
+            .until(&context.config.timings.crash_loop, ended)
+            .filter(|(until, _)| later(until))?;
         if member.trouble.as_ref().is_none_or(|trouble| &*trouble.reason != "CrashLoopBackOff") {
             let (name, pod) = (container.name.clone(), self.pod.full_name());
             self.warn(out, "BackOff", format!("Back-off restarting failed container {name} in pod {pod}"));
-            let message = format!("back-off {} restarting failed container={name} pod={pod}", text::duration(wait));
+            let message =
+                format!("back-off {} restarting failed container={name} pod={pod}", text::duration(wait));
             self.set_trouble(at, "CrashLoopBackOff", message);
         }
         Some(until)
@@ -141,7 +174,15 @@ impl Worker {
     }
 
     /// Begins to start a container; says whether a start is under way.
-    fn begin(&mut self, context: &Context<'_>, now: Now, out: &mut Out, sandbox: &SandboxId, at: usize, container: &Container) -> bool {
+    fn begin(
+        &mut self,
+        context: &Context<'_>,
+        now: Now,
+        out: &mut Out,
+        sandbox: &SandboxId,
+        at: usize,
+        container: &Container,
+    ) -> bool {
         if self.members[at].image.is_some() || !context.runtime.has_images {
             if !context.runtime.has_images {
                 self.tell_present(out, container);
@@ -160,7 +201,8 @@ impl Worker {
 
     pub(super) fn tell_present(&self, out: &mut Out, container: &Container) {
         let image = &container.image;
-        let message = format!("Container image {image:?} already present on machine and can be accessed by the pod");
+        let message =
+            format!("Container image {image:?} already present on machine and can be accessed by the pod");
         self.tell(out, "Pulled", message);
     }
 
@@ -171,7 +213,14 @@ impl Worker {
     }
 
     /// Starts a container whose image is here; says whether a start is under way.
-    pub(super) fn create(&mut self, context: &Context<'_>, now: Now, out: &mut Out, sandbox: &SandboxId, at: usize) -> bool {
+    pub(super) fn create(
+        &mut self,
+        context: &Context<'_>,
+        now: Now,
+        out: &mut Out,
+        sandbox: &SandboxId,
+        at: usize,
+    ) -> bool {
         let pod = Arc::clone(&self.pod.spec);
         self.members[at].op = Op::Idle;
         match self.container_spec(context, pod.nth(at), self.members[at].next_attempt()) {
@@ -193,7 +242,14 @@ impl Worker {
         }
     }
 
-    pub(super) fn config_error(&mut self, context: &Context<'_>, now: Now, out: &mut Out, at: usize, message: &str) {
+    pub(super) fn config_error(
+        &mut self,
+        context: &Context<'_>,
+        now: Now,
+        out: &mut Out,
+        at: usize,
+        message: &str,
+    ) {
         self.warn(out, "Failed", format!("Error: {message}"));
         self.set_trouble(at, "CreateContainerConfigError", message);
         let until = now.elapsed + context.config.timings.retry;
@@ -201,11 +257,17 @@ impl Worker {
         out.wake_at(until);
     }
 
-    fn container_spec(&self, context: &Context<'_>, container: &Container, attempt: u32) -> Result<(ContainerSpec, Vec<MountPlan>), Error> {
+    fn container_spec(
+        &self,
+        context: &Context<'_>,
+        container: &Container,
+        attempt: u32,
+    ) -> Result<(ContainerSpec, Vec<MountPlan>), Error> {
         let place = self.place(context);
         let known = Known { pod: &self.pod, place: &place, sources: context.sources, services: &[] };
         let variables = env::variables(&known, container)?;
-        let lookup = |name: &str| variables.iter().rfind(|(known, _)| &**known == name).map(|(_, value)| &**value);
+        let lookup =
+            |name: &str| variables.iter().rfind(|(known, _)| &**known == name).map(|(_, value)| &**value);
         let dir = pod_dir(&context.config.data_dir, self.pod.uid());
         let mounts = mounts(container, &self.prepared, &dir, |expr| expand(expr, lookup).into())?;
         let mut spec = ContainerSpec::new(container.name.clone(), container.image.clone());
@@ -229,7 +291,8 @@ pub(super) fn pull_policy(container: &Container) -> PullPolicy {
         "IfNotPresent" => PullPolicy::IfNotPresent,
         _ => {
             let name = container.image.rsplit('/').next().unwrap_or_default();
-            let is_pinned = name.contains('@') || name.rsplit_once(':').is_some_and(|(_, tag)| tag != "latest");
+            let is_pinned =
+                name.contains('@') || name.rsplit_once(':').is_some_and(|(_, tag)| tag != "latest");
             if is_pinned { PullPolicy::IfNotPresent } else { PullPolicy::Always }
         }
     }

@@ -14,7 +14,15 @@ use crate::agent::volumes::pod_dir;
 
 impl Worker {
     /// Begins to end a running container.
-    pub(super) fn kill(&mut self, context: &Context<'_>, now: Now, out: &mut Out, at: usize, grace: Duration, message: &str) {
+    pub(super) fn kill(
+        &mut self,
+        context: &Context<'_>,
+        now: Now,
+        out: &mut Out,
+        at: usize,
+        grace: Duration,
+        message: &str,
+    ) {
         let spec = Arc::clone(&self.pod.spec);
         let container = spec.nth(at);
         let Some(id) = self.members[at].running().and_then(|instance| instance.id.clone()) else { return };
@@ -26,7 +34,17 @@ impl Worker {
                 let check = Check::hook(hook, container, ip);
                 let namespace = self.pod.key().namespace.clone();
                 self.members[at].op = Op::PreStop { deadline };
-                self.ask(out, Action::Hook { at, which: HookKind::PreStop, namespace, container: id, check, limit: grace });
+                self.ask(
+                    out,
+                    Action::Hook {
+                        at,
+                        which: HookKind::PreStop,
+                        namespace,
+                        container: id,
+                        check,
+                        limit: grace,
+                    },
+                );
             }
             _ => self.members[at].op = Op::Turn { deadline },
         }
@@ -65,7 +83,9 @@ impl Worker {
             return true;
         }
         let later = self.members.iter().skip(at + 1);
-        !later.filter(|member| member.role != Role::Init).any(|member| member.is_running() || member.op == Op::Starting)
+        !later
+            .filter(|member| member.role != Role::Init)
+            .any(|member| member.is_running() || member.op == Op::Starting)
     }
 
     /// Ends what runs; then gives back what the pod had; then lets the object go.
@@ -77,11 +97,14 @@ impl Worker {
             let is_running = member.is_running();
             match &mut member.op {
                 // A hook or stop with a longer grace is hurried.
-                Op::PreStop { deadline } | Op::Turn { deadline } => *deadline = (*deadline).min(ending.deadline),
+                Op::PreStop { deadline } | Op::Turn { deadline } => {
+                    *deadline = (*deadline).min(ending.deadline)
+                }
                 Op::Stopping { deadline } if *deadline > ending.deadline => {
                     self.stop(context, now, out, at, ending.deadline);
                 }
-                Op::Idle if is_running => {
+                // A postStart hook is not waited for: the container ends under it.
+                Op::Idle | Op::PostStart if is_running => {
                     if let Some(until) = member.not_before.filter(|until| *until > now.elapsed) {
                         out.wake_at(until);
                         continue;
