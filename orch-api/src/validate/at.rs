@@ -16,6 +16,16 @@ static ABSENT: Value = Value::Null;
 /// Faults kept at most, as of structure: more is of no use to anybody, and a fault may show a large value.
 const MAX_FAULTS: usize = crate::schema::MAX_FAULTS;
 
+/// Bytes of a value that are shown: a list of a megabyte, wrong in a hundred places, must not make a hundred megabytes.
+const SHOWN_MAX: usize = 16 * 1024;
+
+fn shorten(text: &mut String) {
+    if text.len() > SHOWN_MAX {
+        text.truncate(text.floor_char_boundary(SHOWN_MAX));
+        text.push('…');
+    }
+}
+
 /// The faults of one validation, in the order found.
 #[derive(Default)]
 pub(super) struct Faults {
@@ -46,7 +56,9 @@ impl Faults {
 
     fn add(&self, fault: impl FnOnce() -> Fault) {
         if self.count.get() < MAX_FAULTS {
-            self.kept.borrow_mut().push(fault());
+            let mut fault = fault();
+            fault.value.iter_mut().chain([&mut fault.detail]).for_each(shorten);
+            self.kept.borrow_mut().push(fault);
         }
         self.count.set(self.count.get() + 1);
     }

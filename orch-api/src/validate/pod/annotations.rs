@@ -3,6 +3,8 @@
 //!
 //! The invariant: an annotation and the field that took its place agree.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::super::at::{At, quote};
@@ -22,6 +24,7 @@ const UNCONFINED: &str = "unconfined";
 
 /// What annotations of a pod say about its spec.
 pub(super) fn annotations(annotations: &At<'_, '_>, spec: &At<'_, '_>) {
+    let mut containers = None;
     for (key, value) in annotations.entries() {
         match key {
             MIRROR if spec.field("nodeName").is_empty() => {
@@ -36,7 +39,8 @@ pub(super) fn annotations(annotations: &At<'_, '_>, spec: &At<'_, '_>) {
             _ if key.starts_with(SECCOMP) => seccomp(&annotations.field(key)),
             _ => {
                 if let Some(container) = key.strip_prefix(APP_ARMOR) {
-                    app_armor(&value, container, spec);
+                    let containers = containers.get_or_insert_with(|| names(spec));
+                    app_armor(&value, container, containers);
                 }
             }
         }
@@ -60,10 +64,17 @@ fn seccomp(at: &At<'_, '_>) {
     }
 }
 
-fn app_armor(at: &At<'_, '_>, container: &str, spec: &At<'_, '_>) {
-    let mut found = false;
-    each_container(spec, |other| found |= other.get_text("name") == container);
-    if !found {
+/// Names of all containers.
+fn names<'v>(spec: &At<'v, '_>) -> BTreeSet<&'v str> {
+    let mut names = BTreeSet::new();
+    each_container(spec, |container| {
+        names.insert(container.get_text("name"));
+    });
+    names
+}
+
+fn app_armor(at: &At<'_, '_>, container: &str, containers: &BTreeSet<&str>) {
+    if !containers.contains(container) {
         at.invalid_as(quote(container), "container not found");
     }
     if !matches!(at.text(), "" | RUNTIME_DEFAULT | UNCONFINED) && !at.text().starts_with(LOCALHOST) {

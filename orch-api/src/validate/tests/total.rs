@@ -223,6 +223,18 @@ fn a_hundred_faults_are_enough() {
 }
 
 #[test]
+fn a_large_value_is_not_shown_a_hundred_times() {
+    let ips: Vec<_> = (0..20_000).map(|n| format!("x{n}é")).collect();
+    let old =
+        super::merged(super::valid(kind::SERVICES), json!({"spec": {"clusterIPs": vec![""; ips.len()]}}));
+    let new = super::merged(old.clone(), json!({"spec": {"clusterIPs": ips}}));
+    let faults = validate(kind::SERVICES, &new, Some(&old), Subresource::None);
+    let size: usize = faults.iter().map(|fault| fault.to_string().len()).sum();
+    assert_eq!(faults.len(), crate::schema::MAX_FAULTS);
+    assert!(size < 2 * 1024 * 1024, "{size} bytes");
+}
+
+#[test]
 fn what_is_valid_may_stay_as_it_is() {
     for (kind, _) in valid_objects() {
         updated(kind, json!({}), json!({}), &[]);
