@@ -1,7 +1,7 @@
 //! Validation: whether an object makes sense, as Kubernetes 1.36 judges it.
 //!
-//! Works on defaulted trees, on what an update or a status write will leave behind. Every fault is reported, with its path,
-//! in Kubernetes' words; a fault that upstream reports twice is reported twice, for clients count causes. Not structure
+//! Works on defaulted trees, on what an update or a status write will leave behind. Every fault is reported (up to
+//! [`MAX_FAULTS`](crate::schema::MAX_FAULTS)), with its path, in Kubernetes' words; a fault that upstream reports twice is reported twice, for clients count causes. Not structure
 //! (that is [`schema`](crate::schema)), not admission, not allocation of addresses and ports.
 //!
 //! Rules follow `pkg/apis/*/validation` with the default feature gates. Objects that were stored before a rule existed
