@@ -96,17 +96,18 @@ impl<P: Projection> Claims<P> {
 pub(crate) fn adopt(child: &Object, parent: &Parent) -> Write {
     let uid = parent.object.uid();
     let others = child.header().owners.iter().filter(|owner| owner.uid != *uid).cloned();
-    set_owners(child, others.chain([parent.reference()]).collect())
+    set_owners(child, &others.chain([parent.reference()]).collect::<Vec<_>>())
 }
 
 /// Takes the parent out of the owners of a child.
 pub(crate) fn release(child: &Object, parent: &Parent) -> Write {
     let uid = parent.object.uid();
-    set_owners(child, child.header().owners.iter().filter(|owner| owner.uid != *uid).cloned().collect())
+    let others = child.header().owners.iter().filter(|owner| owner.uid != *uid).cloned();
+    set_owners(child, &others.collect::<Vec<_>>())
 }
 
 /// Replaces the owners of an object, if nobody else has written it.
-pub(crate) fn set_owners(child: &Object, owners: Vec<OwnerReference>) -> Write {
+pub(crate) fn set_owners(child: &Object, owners: &[OwnerReference]) -> Write {
     Write::merge(child.key().clone(), json!({"metadata": {"ownerReferences": owners}}))
         .of(child.uid())
         .at(child.revision())

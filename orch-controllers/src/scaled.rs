@@ -47,8 +47,8 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(value: Value, total: i32, up: i32, down: i32) {
-        let read = IntOrPercent::read(&value).unwrap();
+    fn check(value: &Value, total: i32, up: i32, down: i32) {
+        let read = IntOrPercent::read(value).unwrap();
         assert_eq!(
             (read.of(total, Rounding::Up), read.of(total, Rounding::Down)),
             (up, down),
@@ -58,12 +58,12 @@ mod tests {
 
     #[test]
     fn percentages_are_rounded_and_numbers_are_not() {
-        check(json!(3), 10, 3, 3);
-        check(json!("25%"), 10, 3, 2);
-        check(json!("25%"), 4, 1, 1);
-        check(json!("0%"), 10, 0, 0);
-        check(json!("100%"), 7, 7, 7);
-        check(json!("1%"), 1, 1, 0);
+        check(&json!(3), 10, 3, 3);
+        check(&json!("25%"), 10, 3, 2);
+        check(&json!("25%"), 4, 1, 1);
+        check(&json!("0%"), 10, 0, 0);
+        check(&json!("100%"), 7, 7, 7);
+        check(&json!("1%"), 1, 1, 0);
         assert_eq!(IntOrPercent::read(&json!("much")), None);
     }
 }

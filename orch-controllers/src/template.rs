@@ -119,6 +119,7 @@ mod tests {
     use super::*;
 
     #[track_caller]
+    #[expect(clippy::needless_pass_by_value, reason = "trees made in place read better")]
     fn check(left: Value, right: Value, same: bool) {
         let of = |template: &Value| Fingerprint::of(template, Some(TEMPLATE_HASH));
         assert_eq!(of(&left) == of(&right), same, "{left} and {right}");

@@ -17,6 +17,7 @@ fn template(image: &str) -> Value {
     json!({"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "c", "image": image, "newField": 1}]}})
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "bounds made in place read better")]
 fn deployment(replicas: i32, surge: Value, unavailable: Value) -> Value {
     json!({
         "apiVersion": "apps/v1", "kind": "Deployment",

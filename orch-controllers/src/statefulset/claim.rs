@@ -76,7 +76,7 @@ pub(super) fn fix_owners(observed: &Observed, pod: &Object, ordinal: i32) -> Vec
         .filter_map(|name| {
             let claim = &observed.claims.get(name.as_str())?.object;
             let owners = owners(observed, claim, pod, ordinal)?;
-            Some(set_owners(claim, owners))
+            Some(set_owners(claim, &owners))
         })
         .collect()
 }

@@ -30,12 +30,10 @@ pub(super) fn roll(steps: &mut Steps<'_>) {
         old.extend(pod.map(|pod| (pod, available)));
     }
     let max = facts.max_unavailable();
-    let mut deleted = 0;
-    for (pod, available) in old.into_iter().rev() {
+    for (deleted, (pod, available)) in old.into_iter().rev().enumerate() {
         if not_to_be_deleted + deleted >= max || (available && unavailable >= max) {
             break;
         }
-        deleted += 1;
         unavailable += usize::from(available);
         steps.delete(pod);
     }

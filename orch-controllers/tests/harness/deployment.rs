@@ -1,11 +1,11 @@
 //! Scenarios of the Deployment controller, with the ReplicaSet controller at work.
 
 use orch_controllers::deployment::DeploymentController;
-use orch_core::{Key, Verb, Write, kind};
+use orch_core::{Key, Live, Verb, Write, kind};
 use serde_json::{Value, json};
 
 use crate::kubelet::Act;
-use crate::lane::Decide;
+use crate::lane::{Decide, Make};
 use crate::laws::{is_active, is_ready, number, same, text};
 use crate::{Allowed, Scenario, Transition, Truth, User, replicaset, scenario};
 
@@ -70,8 +70,15 @@ fn asked_for(truth: &Truth) -> i64 {
         .sum()
 }
 
-fn ready(truth: &Truth) -> i64 {
-    i64::try_from(truth.of(kind::PODS).filter(|pod| is_ready(pod)).count()).unwrap()
+/// Available pods that somebody could know of: of each ReplicaSet not more than its status says. A pod that becomes ready
+/// after it was given up as broken is nobody's fault.
+fn available(truth: &Truth) -> i64 {
+    let known = |set: &&Live| {
+        let pods = truth.controlled(set.key(), kind::PODS);
+        let ready = i64::try_from(pods.iter().filter(|pod| is_ready(pod)).count()).unwrap();
+        ready.min(number(&set.tree(), "/status/availableReplicas"))
+    };
+    truth.controlled(&key(), kind::REPLICA_SETS).iter().map(known).sum()
 }
 
 fn surge(transition: &Transition<'_>) -> Result<(), String> {
@@ -85,7 +92,7 @@ fn surge(transition: &Transition<'_>) -> Result<(), String> {
 
 fn rolling(transition: &Transition<'_>) -> Result<(), String> {
     surge(transition)?;
-    let (before, after) = (ready(transition.before), ready(transition.after));
+    let (before, after) = (available(transition.before), available(transition.after));
     let least = transition.least(|tree| number(tree, "/spec/replicas") - bound(tree, "maxUnavailable"));
     if transition.actor.ends_with("-controller") && before >= least && after < least {
         return Err(format!("{after} pods are available, {least} are needed"));
@@ -150,9 +157,17 @@ fn settled(truth: &Truth) -> Result<(), String> {
 }
 
 fn base(first: Value, edits: Vec<User>) -> Scenario {
-    let controllers: Vec<(fn() -> Box<dyn Decide>, &'static [Allowed])> =
+    let controllers: Vec<(Make, _)> =
         vec![(controller, ALLOWED), (replicaset::controller, replicaset::ALLOWED)];
-    Scenario { objects: vec![first], edits, controllers, acts: &[], law: rolling, settled, remembers: false }
+    Scenario {
+        objects: vec![first],
+        edits,
+        controllers,
+        acts: &[Act::Start],
+        law: rolling,
+        settled,
+        remembers: false,
+    }
 }
 
 fn surging() -> Scenario {

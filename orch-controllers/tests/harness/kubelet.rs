@@ -8,7 +8,9 @@ use serde_json::json;
 pub(crate) enum Act {
     /// It is bound, started, ready; or it is gone when it terminates.
     Help,
-    /// It runs and is not ready.
+    /// It is started, and not ready yet.
+    Start,
+    /// It runs and is not ready, even if it was.
     Unready,
     /// It ends badly.
     Fail,
@@ -31,8 +33,9 @@ pub(crate) fn write(pod: &Live, act: Act, now: jiff::Timestamp) -> Option<Write>
     let ready = super::laws::is_ready(pod);
     let (phase, status) = match act {
         Act::Help if ready => return None,
+        Act::Start if phase == "Running" => return None,
         Act::Help => ("Running", "True"),
-        Act::Unready => ("Running", "False"),
+        Act::Start | Act::Unready => ("Running", "False"),
         Act::Fail => ("Failed", "False"),
     };
     let conditions = json!([{"type": "Ready", "status": status, "lastTransitionTime": rfc3339(now)}]);

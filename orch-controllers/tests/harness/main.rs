@@ -7,19 +7,35 @@
 //!
 //! A controller's scenarios are one file: `mod` it here and write `scenario!` tests in it.
 
+#![expect(clippy::needless_pass_by_value, reason = "values made in place read better in tests")]
+
+#[cfg(test)]
 mod deployment;
+#[cfg(test)]
 mod endpointslice;
+#[cfg(test)]
 mod eventttl;
+#[cfg(test)]
 mod gc;
+#[cfg(test)]
 mod kubelet;
+#[cfg(test)]
 mod lane;
+#[cfg(test)]
 mod laws;
+#[cfg(test)]
 mod namespace;
+#[cfg(test)]
 mod nodelifecycle;
+#[cfg(test)]
 mod podgc;
+#[cfg(test)]
 mod replicaset;
+#[cfg(test)]
 mod statefulset;
+#[cfg(test)]
 mod volume;
+#[cfg(test)]
 mod world;
 
 use proptest::prelude::ProptestConfig;

@@ -7,7 +7,7 @@ use orch_core::{Key, Live, Verb, Write, kind};
 use serde_json::{Value, json};
 
 use crate::kubelet::Act;
-use crate::lane::Decide;
+use crate::lane::{Decide, Make};
 use crate::laws::{is_ready, number, same, text};
 use crate::{Allowed, Scenario, Transition, Truth, User, scenario};
 
@@ -45,7 +45,8 @@ fn set(replicas: i64, management: &str) -> Value {
 fn with_claims(mut tree: Value, deleted: &str, scaled: &str) -> Value {
     tree["spec"]["volumeClaimTemplates"] = json!([{"metadata": {"name": "data"}, "spec": {
         "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}}]);
-    tree["spec"]["persistentVolumeClaimRetentionPolicy"] = json!({"whenDeleted": deleted, "whenScaled": scaled});
+    tree["spec"]["persistentVolumeClaimRetentionPolicy"] =
+        json!({"whenDeleted": deleted, "whenScaled": scaled});
     tree
 }
 
@@ -72,12 +73,17 @@ fn by_ordinal(truth: &Truth) -> BTreeMap<i64, &Live> {
 /// Holds whatever fails: claims before pods, and no pod that another of its name may still be.
 fn identity(transition: &Transition<'_>) -> Result<(), String> {
     let write = transition.write;
-    if write.key.kind != kind::PODS || !matches!(write.verb, Verb::Create(_)) || transition.actor != "statefulset-controller" {
+    if write.key.kind != kind::PODS
+        || !matches!(write.verb, Verb::Create(_))
+        || transition.actor != "statefulset-controller"
+    {
         return Ok(());
     }
     let pod = transition.after.get(&write.key).ok_or("it was not created")?;
     for volume in pod["spec"]["volumes"].as_array().into_iter().flatten() {
-        let Some(claim) = volume.pointer("/persistentVolumeClaim/claimName").and_then(Value::as_str) else { continue };
+        let Some(claim) = volume.pointer("/persistentVolumeClaim/claimName").and_then(Value::as_str) else {
+            continue;
+        };
         if transition.before.get(&write.key.sibling(kind::PERSISTENT_VOLUME_CLAIMS, claim)).is_none() {
             return Err(format!("{} before its claim {claim}", write.key));
         }
@@ -125,7 +131,9 @@ fn one_at_a_time(transition: &Transition<'_>, at: i64) -> Result<(), String> {
 /// When no pod fails: an update leaves as many available as asked for.
 fn available(transition: &Transition<'_>) -> Result<(), String> {
     identity(transition)?;
-    let ready = |truth: &Truth| i64::try_from(by_ordinal(truth).values().filter(|pod| is_ready(pod)).count()).unwrap();
+    let ready = |truth: &Truth| {
+        i64::try_from(by_ordinal(truth).values().filter(|pod| is_ready(pod)).count()).unwrap()
+    };
     let (before, after) = (ready(transition.before), ready(transition.after));
     let least = transition.least(|tree| number(tree, "/spec/replicas") - 2);
     if transition.actor == "statefulset-controller" && before >= least && after < least {
@@ -153,7 +161,11 @@ fn settled(truth: &Truth) -> Result<(), String> {
         same(field, number(&tree, &format!("/status/{field}")), replicas)?;
     }
     if partition == 0 {
-        same("currentRevision", text(&tree, "/status/currentRevision"), text(&tree, "/status/updateRevision"))?;
+        same(
+            "currentRevision",
+            text(&tree, "/status/currentRevision"),
+            text(&tree, "/status/updateRevision"),
+        )?;
         same("updatedReplicas", number(&tree, "/status/updatedReplicas"), replicas)?;
     }
     same("generation", number(&tree, "/status/observedGeneration"), number(&tree, "/metadata/generation"))?;
@@ -171,7 +183,8 @@ fn retained(transition: &Transition<'_>) -> Result<(), String> {
     }
     let claim = write.key.sibling(kind::PERSISTENT_VOLUME_CLAIMS, format!("data-{}", write.key.name));
     let pod = transition.before.0.get(&write.key).map(|pod| pod.uid().clone());
-    let owner = transition.before.0.get(&claim).and_then(|claim| claim.header().controller().map(|o| o.uid.clone()));
+    let owner =
+        transition.before.0.get(&claim).and_then(|claim| claim.header().controller().map(|o| o.uid.clone()));
     same(&format!("the owner of {claim}"), owner, pod)
 }
 
@@ -179,7 +192,8 @@ fn retained(transition: &Transition<'_>) -> Result<(), String> {
 fn settled_claims(truth: &Truth) -> Result<(), String> {
     settled(truth)?;
     let replicas = truth.get(&key()).map_or(0, |tree| number(&tree, "/spec/replicas"));
-    let needed = truth.of(kind::PERSISTENT_VOLUME_CLAIMS).filter(|claim| ordinal(&claim.key().name) < replicas);
+    let needed =
+        truth.of(kind::PERSISTENT_VOLUME_CLAIMS).filter(|claim| ordinal(&claim.key().name) < replicas);
     for claim in needed {
         let owner = claim.header().controller().map(|owner| owner.kind.to_string());
         same(&claim.key().name, owner, Some("StatefulSet".to_owned()))?;
@@ -188,10 +202,18 @@ fn settled_claims(truth: &Truth) -> Result<(), String> {
 }
 
 fn base(first: Value, edits: Vec<User>) -> Scenario {
-    let controllers: Vec<(fn() -> Box<dyn Decide>, &'static [Allowed])> = vec![(controller, ALLOWED)];
+    let controllers: Vec<(Make, _)> = vec![(controller, ALLOWED)];
     let bystander = json!({"apiVersion": "v1", "kind": "Pod", "spec": {"containers": [{"name": "c", "image": "i"}]},
         "metadata": {"name": "db-x", "namespace": "default", "labels": {"app": "db", "bystander": "true"}}});
-    Scenario { objects: vec![first, bystander], edits, controllers, acts: &[], law: ordered, settled, remembers: false }
+    Scenario {
+        objects: vec![first, bystander],
+        edits,
+        controllers,
+        acts: &[Act::Start],
+        law: ordered,
+        settled,
+        remembers: false,
+    }
 }
 
 fn updating() -> Scenario {
@@ -206,15 +228,18 @@ fn scaling() -> Scenario {
 
 fn parallel() -> Scenario {
     let mut first = set(5, "Parallel");
-    first["spec"]["updateStrategy"] = json!({"type": "RollingUpdate", "rollingUpdate": {"partition": 0, "maxUnavailable": 2}});
+    first["spec"]["updateStrategy"] =
+        json!({"type": "RollingUpdate", "rollingUpdate": {"partition": 0, "maxUnavailable": 2}});
     let edits = vec![image("v2"), image("v3"), image("v1"), image("v2")];
     Scenario { law: available, ..base(first, edits) }
 }
 
 fn partitioned() -> Scenario {
-    let partition =
-        |partition: i64| merge(json!({"spec": {"updateStrategy": {"rollingUpdate": {"partition": partition}}}}));
-    let edits = vec![partition(2), image("v2"), partition(1), image("v3"), partition(3), image("v1"), partition(2)];
+    let partition = |partition: i64| {
+        merge(json!({"spec": {"updateStrategy": {"rollingUpdate": {"partition": partition}}}}))
+    };
+    let edits =
+        vec![partition(2), image("v2"), partition(1), image("v3"), partition(3), image("v1"), partition(2)];
     base(set(4, "OrderedReady"), edits)
 }
 
