@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use orch_api::apply::{Outcome, apply};
 use orch_api::manifest::{self, Manifest};
-use orch_core::{Api, Key};
+use orch_api::schema;
+use orch_core::{Api, Key, kind};
 
 use crate::Error;
 
@@ -65,6 +66,8 @@ pub(crate) async fn run(
             Err(errors) => refusals.extend(errors.iter().map(Refusal::from)),
         }
     }
+    // Kubernetes names no field when a tree does not have the shape of its kind: looked at here, each fault has its line.
+    refusals.extend(manifests.iter().flat_map(misshapen));
     if refusals.is_empty() {
         let copy = rehearse().await?;
         for manifest in &manifests {
@@ -89,6 +92,16 @@ pub(crate) async fn run(
     Ok(applied)
 }
 
+/// Unknown fields and wrong types; nothing is known of the shape of kinds that are not Kubernetes' own.
+fn misshapen(manifest: &Manifest) -> Vec<Refusal> {
+    let text = |field: &str| manifest.tree[field].as_str().unwrap_or_default();
+    let api_version = text("apiVersion");
+    let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
+    let Some(shape) = schema::lookup(group, version, text("kind")) else { return Vec::new() };
+    let faults = schema::check(&manifest.tree, shape);
+    faults.iter().map(|fault| Refusal::at(manifest, &fault.path, fault.reason.to_string())).collect()
+}
+
 impl From<&manifest::Error> for Refusal {
     fn from(error: &manifest::Error) -> Self {
         Self { file: error.source_name.to_string(), line: error.at.line, field: error.field.clone().unwrap_or_default(), why: error.reason.to_string() }
@@ -96,14 +109,14 @@ impl From<&manifest::Error> for Refusal {
 }
 
 impl Refusal {
+    fn at(manifest: &Manifest, field: &str, why: String) -> Self {
+        let line = manifest.locate(field).map_or(manifest.line, |position| position.line);
+        Self { file: manifest.source.to_string(), line, field: field.to_owned(), why }
+    }
+
     /// A refusal for each fault, with the line of its field.
     fn of(manifest: &Manifest, error: &orch_core::Error) -> Vec<Self> {
-        let at = |field: &str, why: String| Self {
-            file: manifest.source.to_string(),
-            line: manifest.locate(field).map_or(manifest.line, |position| position.line),
-            field: field.to_owned(),
-            why,
-        };
+        let at = |field: &str, why| Self::at(manifest, field, why);
         match error {
             orch_core::Error::Invalid { faults, .. } => faults
                 .iter()
@@ -114,6 +127,10 @@ impl Refusal {
                 })
                 .collect(),
             orch_core::Error::Malformed { field, why, .. } => vec![at(field, why.clone())],
+            orch_core::Error::NotFound { key } if key.kind == kind::NAMESPACES => {
+                let why = format!("namespaces {:?} not found: create it first, or put it before this object", &*key.name);
+                vec![at("metadata.namespace", why)]
+            }
             orch_core::Error::UnknownKind { .. } => vec![at("kind", error.to_string())],
             other => vec![at("", other.to_string())],
         }

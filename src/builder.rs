@@ -182,7 +182,7 @@ impl ClusterBuilder {
             Some(layer) => layer(Arc::clone(&api)),
             None => Arc::clone(&api),
         };
-        self.start_control_plane(&env, &parts);
+        self.start_control_plane(&env, &parts, &directory);
         let dns = start_network(&env, &parts, &network, names).await?;
         let mut running = BTreeMap::new();
         for (node, capacity) in self.nodes.iter().zip(nodes) {
@@ -219,11 +219,12 @@ impl ClusterBuilder {
         }
     }
 
-    fn start_control_plane(&mut self, env: &Env, api: &Arc<dyn Api>) {
+    fn start_control_plane(&mut self, env: &Env, api: &Arc<dyn Api>, directory: &Directory) {
         let mut config = orch_controllers::Config::default();
         config.node_lifecycle.grace = self.timings.node_grace;
         config.pod_gc.quarantine = self.timings.pod_gc_quarantine;
         config.event_ttl = self.timings.event_ttl;
+        config.volume_root = volumes(directory).to_string_lossy().into();
         let engine = orch_controllers::with_config(Engine::new(Arc::clone(api), env.child("controllers")), &config);
         let added = std::mem::take(&mut self.controllers);
         added.into_iter().fold(engine, |engine, add| add(engine)).start();
@@ -258,8 +259,15 @@ impl ClusterBuilder {
         let renewal = self.timings.node_lease_renewal;
         config = config.timings(|timings: &mut AgentTimings| timings.lease_renew = renewal);
         env.spawn(Agent::new(&env, api, &runtime, network, config).run());
+        let (parts, part, name, root) = (Arc::clone(api), env.child("reclaim"), node.name.clone(), volumes(directory));
+        env.spawn(async move { orch_runtime::reclaim::run(parts, part, &name, root).await });
         RunningNode { env, runtime }
     }
+}
+
+/// Where node-local volumes stand; the nodes of a process share its file system, and volumes have unique names.
+fn volumes(directory: &Directory) -> PathBuf {
+    directory.path().join("volumes")
 }
 
 /// The proxy, the names, and on real sockets a DNS server for programs outside of the cluster.

@@ -77,7 +77,7 @@ fn an_unknown_kind_is_refused() {
 fn an_unknown_field_is_refused() {
     refused(
         "apiVersion: v1\nkind: Pod\nmetadata: {name: it, namespace: default}\nspec:\n  containers:\n  - name: main\n    imagee: sleep\n",
-        &["line 9", "unknown field", "spec.containers[0].imagee"],
+        &["line 9", "spec.containers[0].imagee: unknown field"],
     );
 }
 
@@ -85,7 +85,7 @@ fn an_unknown_field_is_refused() {
 fn a_bad_quantity_is_refused() {
     refused(
         "apiVersion: v1\nkind: Pod\nmetadata: {name: it, namespace: default}\nspec:\n  containers:\n  - name: main\n    image: sleep\n    resources: {requests: {cpu: 1x}}\n",
-        &["line 10", "spec.containers[0].resources.requests", "quantit"],
+        &["line 10", "spec.containers[0].resources.requests.cpu: expected a quantity", "1x"],
     );
 }
 
@@ -101,7 +101,7 @@ fn a_selector_that_does_not_match_its_template_is_refused() {
 fn a_missing_namespace_is_refused() {
     refused(
         "{apiVersion: v1, kind: ConfigMap, metadata: {name: it, namespace: nowhere}}",
-        &["line 3", "namespaces \"nowhere\" not found"],
+        &["line 3", "metadata.namespace: namespaces \"nowhere\" not found"],
     );
 }
 

@@ -9,6 +9,9 @@ use tokio::sync::Notify;
 
 use crate::http;
 
+/// What a web server panics with when it is asked to crash.
+pub const CRASH: &str = "asked to crash";
+
 /// Where both listen.
 const PORT: u16 = 8080;
 
@@ -96,7 +99,7 @@ async fn web(ctx: Context, version: &'static str) -> std::io::Result<()> {
     });
     tokio::select! {
         biased;
-        () = crashed.notified() => panic!("asked to crash"),
+        () = crashed.notified() => std::panic::panic_any(CRASH),
         served = serving => served,
     }
 }

@@ -47,6 +47,7 @@ struct Options {
 #[tokio::main]
 async fn main() -> ExitCode {
     let options = Options::parse();
+    keep_quiet_about_the_crash();
     if !options.manifests.is_empty() {
         return own::run(&options.manifests, Duration::from_secs(options.wait), options.json).await;
     }
@@ -60,12 +61,22 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Three nodes, and a grace of a second for dead ones instead of Kubernetes' fifty.
+/// One step crashes a container on purpose: its panic is in the container's log and need not be on the screen.
+fn keep_quiet_about_the_crash() {
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if panic.payload().downcast_ref::<&str>() != Some(&images::CRASH) {
+            print(panic);
+        }
+    }));
+}
+
+/// Three nodes, and a grace of three seconds for dead ones instead of Kubernetes' fifty.
 async fn cluster() -> anyhow::Result<Cluster> {
     let images = TaskImages::default();
     images::register(&images);
     let timings = Timings::default()
-        .node_grace(Duration::from_secs(1))
+        .node_grace(Duration::from_secs(3))
         .node_lease_renewal(Duration::from_millis(250))
         .pod_gc_quarantine(Duration::from_secs(1));
     let nodes = ["n1", "n2", "n3"].map(|name| NodeSpec::new(name).cpu("4").memory("8Gi"));

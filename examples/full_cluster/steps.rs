@@ -78,9 +78,20 @@ impl Shop {
         Ok(format!("spread {:?}, the database counted {count}", tally.by_pod.values().collect::<Vec<_>>()))
     }
 
+    /// What the database has counted. A pod is ready a moment before DNS says so: asked again until it does.
     async fn count(&self) -> Result<u64> {
-        let connect = self.cluster.connect("shop", "db-0.db", 8080);
-        Ok(http::fetch(connect, "db-0.db", "/count").await?.parse()?)
+        for _ in 0..500 {
+            match self.cluster.connect("shop", "db-0.db", 8080).await {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                connected => {
+                    let connect = std::future::ready(connected);
+                    return Ok(http::fetch(connect, "db-0.db", "/count").await?.parse()?);
+                }
+            }
+        }
+        bail!("db-0.db has no address")
     }
 
     /// Replaced by a new one with a new address, and no request lost.
@@ -137,7 +148,7 @@ impl Shop {
     async fn set_image(&self, image: &str) -> Result<()> {
         let deployments = self.cluster.of::<Deployment>("shop");
         let mut web = deployments.get("web").await?;
-        let containers = web.spec.as_mut().and_then(|spec| spec.template.spec.as_mut()).map(|spec| &mut spec.containers);
+        let containers = web.spec.template.spec.as_mut().map(|spec| &mut spec.containers);
         for container in containers.into_iter().flatten() {
             container.image = Some(image.to_owned());
         }
@@ -149,8 +160,8 @@ impl Shop {
     async fn rolled_out(&self) -> Result<()> {
         let done = |webs: &[Deployment]| {
             webs.iter().any(|web| {
-                let (spec, status) = (web.spec.clone().unwrap_or_default(), web.status.clone().unwrap_or_default());
-                let wanted = spec.replicas.unwrap_or(1);
+                let status = web.status.clone().unwrap_or_default();
+                let wanted = web.spec.replicas.unwrap_or(1);
                 status.observed_generation == web.metadata.generation
                     && [status.replicas, status.updated_replicas, status.available_replicas] == [Some(wanted); 3]
             })

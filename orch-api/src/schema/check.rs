@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use orch_core::Quantity;
 use serde_json::Value;
 
 use super::format::{Fraction, is_base64, is_time};
@@ -70,12 +71,19 @@ impl fmt::Display for Fault {
         if !self.path.is_empty() {
             write!(f, "{}: ", self.path)?;
         }
-        match &self.reason {
-            FaultReason::UnknownField => Ok(()),
-            FaultReason::Mismatch { expected, found } => write!(f, "expected {expected}, got {found}"),
-            FaultReason::Range { format, found } => write!(f, "{found} does not fit {format}"),
-            FaultReason::Format { expected, found } => write!(f, "expected {expected}, got {found}"),
-            FaultReason::TooDeep => write!(f, "nested deeper than {MAX_DEPTH} levels"),
+        self.reason.fmt(f)
+    }
+}
+
+impl fmt::Display for FaultReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownField => f.write_str("unknown field"),
+            Self::Mismatch { expected, found } | Self::Format { expected, found } => {
+                write!(f, "expected {expected}, got {found}")
+            }
+            Self::Range { format, found } => write!(f, "{found} does not fit {format}"),
+            Self::TooDeep => write!(f, "nested deeper than {MAX_DEPTH} levels"),
         }
     }
 }
@@ -125,8 +133,15 @@ impl Walk {
             | (Type::String, Value::String(_))
             | (Type::Number, Value::Number(_))
             | (Type::Boolean, Value::Bool(_))
-            | (Type::Quantity, Value::String(_) | Value::Number(_))
+            | (Type::Quantity, Value::Number(_))
             | (Type::IntOrString, Value::String(_)) => return,
+            (Type::Quantity, Value::String(text)) => {
+                if text.parse::<Quantity>().is_err() {
+                    let found = preview(value);
+                    self.fault(FaultReason::Format { expected: "a quantity such as 500m or 1Gi", found });
+                }
+                return;
+            }
             (Type::Object(definition), Value::Object(fields)) => {
                 for (key, value) in fields {
                     let field = definition.field(key);
