@@ -186,6 +186,8 @@ fn dialled(host: &str, port: u16, error: &io::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::needless_pass_by_value, reason = "tables are written with values")]
+
     use serde_json::{Value, json};
 
     use super::*;

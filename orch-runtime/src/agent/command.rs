@@ -39,6 +39,10 @@ pub(super) type At = usize;
 #[derive(Debug)]
 pub(super) enum Action {
     Make(Vec<Prepared>),
+    /// Reads the Services of a namespace, and always `default/kubernetes`.
+    Services {
+        namespace: Option<Str>,
+    },
     Attach(Join),
     /// Joins if need be, then leaves: for a pod whose attachment is not known.
     Leave(Join),
@@ -115,6 +119,7 @@ pub(super) enum HookKind {
 #[derive(Debug)]
 pub(super) enum Outcome {
     Made(Result<(), (Str, Error)>),
+    Services(orch_core::Result<Vec<Object>>),
     Attached(std::io::Result<Attachment>),
     Detached(std::io::Result<()>),
     Sandbox(runtime::Result<SandboxId>),

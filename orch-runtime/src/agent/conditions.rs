@@ -163,6 +163,8 @@ fn initialized(facts: &Facts<'_>) -> Verdict {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::needless_pass_by_value, reason = "tables are written with values")]
+
     use super::super::testing::pod;
     use super::*;
 

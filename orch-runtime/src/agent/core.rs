@@ -16,7 +16,7 @@ use super::config::AgentConfig;
 use super::fields::Place;
 use super::node::Node;
 use super::pod::{Pod, is_terminal};
-use super::sources::{Sources, wanted};
+use super::references::References;
 use super::worker::{Abilities, Context, Out, Worker};
 
 /// Notes kept while the Api does not take them: several for each pod of a full node; the oldest go first.
@@ -28,7 +28,7 @@ macro_rules! context {
         Context {
             config: &$core.config,
             place: &$core.place,
-            sources: &$core.sources,
+            sources: &$core.references.sources,
             runtime: &$core.runtime,
         }
     };
@@ -40,10 +40,7 @@ pub(super) struct Core {
     runtime: Abilities,
     place: Place,
     node: Node,
-    sources: Sources,
-    /// Who refers to an object.
-    users: BTreeMap<Key, BTreeSet<Str>>,
-    wanted: BTreeMap<Str, BTreeSet<Key>>,
+    references: References,
     workers: BTreeMap<Str, Worker>,
     /// Pods that came before the runtime's state was known.
     early: BTreeMap<Str, Live>,
@@ -77,9 +74,7 @@ impl Core {
             config,
             runtime,
             node: Node::default(),
-            sources: Sources::default(),
-            users: BTreeMap::new(),
-            wanted: BTreeMap::new(),
+            references: References::default(),
             workers: BTreeMap::new(),
             early: BTreeMap::new(),
             found: None,
@@ -103,13 +98,15 @@ impl Core {
 
     /// The objects that pods refer to: each wants a feed.
     pub(super) fn wanted(&self) -> impl Iterator<Item = &Key> {
-        self.users.keys()
+        self.references.wanted()
     }
 
     /// When to step again if nothing comes in.
     pub(super) fn next_wake(&self) -> Option<Duration> {
         let pods = self.timers.first().map(|(at, _)| *at);
-        [pods, self.node_wake, self.state_at, self.address_at].into_iter().flatten().min()
+        // While the state is asked for, it is not asked for again.
+        let state = self.state_at.filter(|_| self.asked_state.is_none());
+        [pods, self.node_wake, state, self.address_at].into_iter().flatten().min()
     }
 
     /// What is to be done at once but waits for no command: pods that a feed must explain, an agent that does not know its
@@ -139,14 +136,12 @@ impl Core {
                 self.node_wake = Some(now.elapsed);
             }
             Input::Source { key, object } => {
-                if self.users.contains_key(&key) && self.sources.put(key.clone(), object) {
-                    self.source_changed(&key);
-                }
+                let users = self.references.put(&key, object);
+                self.sources_changed(users);
             }
             Input::SourceRead(key) => {
-                if self.users.contains_key(&key) && self.sources.settle(&key) {
-                    self.source_changed(&key);
-                }
+                let users = self.references.settle(&key);
+                self.sources_changed(users);
             }
             Input::Runtime(event) => self.take_event(now, event),
             Input::Answer { pod: Some(uid), outcome } => {
@@ -272,42 +267,17 @@ impl Core {
 
     /// Notes which objects a pod refers to.
     fn refer(&mut self, uid: &Str) {
-        let Some(worker) = self.workers.get(uid) else { return };
-        let keys = if worker.takes_room() { wanted(&worker.pod, &self.sources) } else { BTreeSet::new() };
-        self.set_wanted(uid, keys);
-    }
-
-    fn set_wanted(&mut self, uid: &Str, keys: BTreeSet<Key>) {
-        let before = self.wanted.remove(uid).unwrap_or_default();
-        for key in keys.difference(&before) {
-            self.users.entry(key.clone()).or_default().insert(uid.clone());
-        }
-        let mut is_free = false;
-        for key in before.difference(&keys) {
-            if let Some(users) = self.users.get_mut(key) {
-                users.remove(uid);
-                if users.is_empty() {
-                    self.users.remove(key);
-                    is_free = true;
-                }
-            }
-        }
-        if !keys.is_empty() {
-            self.wanted.insert(uid.clone(), keys);
-        }
-        if is_free {
-            let users = &self.users;
-            self.sources.retain(|key| users.contains_key(key));
+        match self.workers.get(uid) {
+            Some(worker) if worker.takes_room() => self.references.refer(uid, &worker.pod),
+            _ => self.references.release(uid),
         }
     }
 
-    fn source_changed(&mut self, key: &Key) {
-        let users: Vec<Str> = self.users.get(key).into_iter().flatten().cloned().collect();
+    fn sources_changed(&mut self, users: Vec<Str>) {
         for uid in users {
             if let Some(worker) = self.workers.get_mut(&uid) {
                 worker.source_changed();
             }
-            // A claim that is bound now leads to its volume.
             self.refer(&uid);
             self.dirty.insert(uid);
         }
@@ -471,7 +441,7 @@ impl Core {
             self.set_timer(uid, None);
         }
         if is_over || took_room != takes_room {
-            self.set_wanted(uid, BTreeSet::new());
+            self.references.release(uid);
         }
     }
 
@@ -498,3 +468,6 @@ fn overlay(found: &mut BTreeMap<Str, SandboxStatus>, sandbox: &SandboxId, status
         None => known.containers.push(status),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use orch_core::network::Network;
 use orch_core::runtime::{self, ContainerId, LogQuery, Mount, Runtime, RuntimeEvent};
-use orch_core::{Api, ApiExt, Env, Error, Recorder, Result, Str, Verb};
+use orch_core::{Api, ApiExt, Env, Error, Key, Object, Recorder, Result, Select, Str, Verb, kind};
 
 use super::check::Asker;
 use super::command::{Action, Command, Outcome, StartError};
@@ -90,6 +90,7 @@ impl Edges {
     async fn one(&self, action: Action) -> Outcome {
         match action {
             Action::Make(volumes) => Outcome::Made(self.make(&volumes)),
+            Action::Services { namespace } => Outcome::Services(self.services(namespace).await),
             Action::Attach(join) => Outcome::Attached(self.network.attach(&join).await),
             Action::Detach(attachment) => Outcome::Detached(self.network.detach(&attachment).await),
             Action::Leave(join) => Outcome::Detached(match self.network.attach(&join).await {
@@ -191,6 +192,21 @@ impl Edges {
             Ok(Mount { host, container: mount.container.clone(), read_only: mount.read_only })
         };
         mounts.iter().map(one).collect()
+    }
+
+    async fn services(&self, namespace: Option<Str>) -> Result<Vec<Object>> {
+        let mut services = match namespace {
+            Some(namespace) => {
+                self.api.list(&Select::kind(kind::SERVICES).namespace(namespace), None, 0).await?.items
+            }
+            None => Vec::new(),
+        };
+        match self.api.read(&Key::new(kind::SERVICES, "default", "kubernetes")).await {
+            Ok(live) => services.push(live.into_object()),
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(error),
+        }
+        Ok(services)
     }
 
     fn sweep(&self, data_dir: &std::path::Path, keep: &[Str]) {

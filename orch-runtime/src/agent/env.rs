@@ -139,6 +139,8 @@ fn text(bytes: &[u8]) -> Str {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::needless_pass_by_value, reason = "tables are written with values")]
+
     use proptest::prelude::*;
     use serde_json::{Value, json};
 

@@ -7,7 +7,7 @@
 //! Not here, though the kubelet has it: gRPC and HTTPS probes, redirects of HTTP probes, ephemeral containers, resize in
 //! place, `restartPolicyRules` that restart all containers, service account tokens and trust bundles in projected volumes,
 //! CSI and other volume plugins, size limits of `emptyDir`, eviction under pressure, image garbage collection, static
-//! pods, variables of Services, `/etc/hosts` and `resolv.conf` files.
+//! pods, `/etc/hosts` and `resolv.conf` files.
 //!
 //! Invariants: a pod of another uid is another pod; a pod is never shown terminal while a container of it runs; after a
 //! crash at any point an agent on the same runtime and Api converges.
@@ -33,6 +33,8 @@ mod phase;
 mod pod;
 mod probe;
 mod qos;
+mod references;
+mod services;
 mod shown;
 mod sources;
 mod spec;

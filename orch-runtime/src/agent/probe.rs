@@ -136,6 +136,8 @@ impl Probe {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::needless_pass_by_value, reason = "tables are written with values")]
+
     use super::*;
 
     fn probe(purpose: Purpose, spec: spec::Probe) -> Probe {

@@ -27,6 +27,8 @@ pub(super) fn class(spec: &PodSpec) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::needless_pass_by_value, reason = "tables are written with values")]
+
     use serde_json::{Value, json};
 
     use super::*;

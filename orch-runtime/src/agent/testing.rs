@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::pod::Pod;
 
 /// An object as a store has it, at revision 1.
+#[expect(clippy::needless_pass_by_value, reason = "called with trees made in place")]
 pub(super) fn object(tree: Value) -> Object {
     let text = |field: &str| tree[field].as_str().unwrap_or_default().to_owned();
     let info = Registry::built_in().by_api_version(&text("apiVersion"), &text("kind")).unwrap();

@@ -221,3 +221,22 @@ fn a_host_network_pod_has_the_address_of_its_node() {
         assert_eq!(status["podIP"], status["hostIP"]);
     });
 }
+
+#[test]
+fn services_of_the_namespace_are_in_the_environment_unless_the_pod_does_not_want_them() {
+    with_node(|world| async move {
+        let service = json!({"kind": "Service", "metadata": {"name": "db", "namespace": "default"},
+            "spec": {"ports": [{"name": "sql", "port": 5432}], "selector": {"app": "db"}}});
+        let service = world.create(service).await;
+        let ip = service.tree()["spec"]["clusterIP"].as_str().unwrap().to_owned();
+        let container = json!([{"name": "c", "image": "print:1", "args": ["$(DB_SERVICE_HOST)"]}]);
+        let pod = world.pod("web", json!({"containers": container})).await;
+        world.until_ready(&pod).await;
+        let log = world.log(&pod, "c").await;
+        assert!(log.contains(&"DB_SERVICE_PORT_SQL=5432".to_owned()), "{log:?}");
+        assert!(log.contains(&format!("args={ip}")), "{log:?}");
+        let pod = world.pod("no", json!({"enableServiceLinks": false, "containers": container})).await;
+        world.until_ready(&pod).await;
+        assert_eq!(world.log(&pod, "c").await.last().unwrap(), "args=$(DB_SERVICE_HOST)");
+    });
+}

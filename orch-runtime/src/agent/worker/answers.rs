@@ -4,14 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use orch_core::network::Attachment;
-use orch_core::runtime::{self, ContainerId, ContainerStatus, ImageId, PullPolicy, SandboxId};
+use orch_core::runtime::{self, ContainerId, SandboxId};
 
-use super::start::pull_policy;
 use super::{Context, Out, Slot, Worker};
-use crate::agent::check::{Answer, Check};
+use crate::agent::check::Check;
 use crate::agent::command::{Action, At, HookKind, Now, Outcome, StartError};
-use crate::agent::member::{Instance, Op, Run, run_of};
-use crate::agent::text;
+use crate::agent::member::{Instance, Op};
+use crate::agent::services::variables;
 
 impl Worker {
     /// Takes in the answer to a command.
@@ -23,7 +22,15 @@ impl Worker {
         outcome: Outcome,
     ) {
         match outcome {
-            Outcome::Made(result) => self.made(context, now, out, result),
+            Outcome::Made(result) => self.volumes_made(context, now, out, result),
+            Outcome::Services(Ok(services)) => {
+                self.services = Slot::Ready(variables(&services, &self.pod.key().namespace));
+            }
+            Outcome::Services(Err(error)) => {
+                tracing::debug!(%error, pod = %self.pod.key(), "services not read");
+                self.services = Slot::Empty;
+                self.retry_setup_at(out, now.elapsed + context.config.timings.retry.min(MAX_READ_RETRY));
+            }
             Outcome::Attached(result) => self.attached(context, now, out, result),
             Outcome::Detached(result) => match result {
                 Ok(()) => self.network = Slot::Left,
@@ -63,7 +70,7 @@ impl Worker {
         }
     }
 
-    fn made(
+    fn volumes_made(
         &mut self,
         context: &Context<'_>,
         now: Now,
@@ -132,97 +139,6 @@ impl Worker {
                 self.warn(out, "FailedCreatePodSandBox", format!("Failed to create pod sandbox: {error}"));
                 self.retry_setup_at(out, now.elapsed + context.config.timings.retry);
             }
-        }
-    }
-
-    fn inspected(
-        &mut self,
-        context: &Context<'_>,
-        now: Now,
-        out: &mut Out,
-        at: At,
-        result: runtime::Result<Option<ImageId>>,
-    ) {
-        let pod = Arc::clone(&self.pod.spec);
-        let container = pod.nth(at);
-        match result {
-            _ if self.ending.is_some() => self.members[at].op = Op::Idle,
-            Ok(Some(id)) => {
-                self.tell_present(out, container);
-                self.take_image(context, now, out, at, id);
-            }
-            Ok(None) if pull_policy(container) == PullPolicy::Never => {
-                let error = runtime::Error::ImageNeverPull { image: container.image.clone() };
-                let message =
-                    format!("Container image {:?} is not present with pull policy of Never", container.image);
-                self.warn(out, "ErrImageNeverPull", message);
-                self.image_failed(context, now, out, at, &error);
-            }
-            Ok(None) => self.pull(out, at, container.image.clone()),
-            Err(error) => self.image_failed(context, now, out, at, &error),
-        }
-    }
-
-    fn pulled(
-        &mut self,
-        context: &Context<'_>,
-        now: Now,
-        out: &mut Out,
-        at: At,
-        result: runtime::Result<ImageId>,
-        took: Duration,
-    ) {
-        let image = self.pod.spec.nth(at).image.clone();
-        match result {
-            Ok(id) => {
-                let took = text::duration(took);
-                self.tell(
-                    out,
-                    "Pulled",
-                    format!("Successfully pulled image {image:?} in {took} ({took} including waiting)."),
-                );
-                self.members[at].pull.clear();
-                self.members[at].pull_failed = None;
-                if self.ending.is_some() {
-                    self.members[at].op = Op::Idle;
-                } else {
-                    self.take_image(context, now, out, at, id);
-                }
-            }
-            Err(error) => {
-                self.warn(out, "Failed", format!("Failed to pull image {image:?}: {error}"));
-                self.image_failed(context, now, out, at, &error);
-            }
-        }
-    }
-
-    fn take_image(&mut self, context: &Context<'_>, now: Now, out: &mut Out, at: At, id: ImageId) {
-        self.members[at].image = Some(id);
-        self.members[at].op = Op::Idle;
-        if let Some(sandbox) = self.sandbox.ready().cloned() {
-            self.create(context, now, out, &sandbox, at);
-        }
-    }
-
-    /// An image is not to be had: the container waits. A policy that never pulls is looked at again as often as a config.
-    fn image_failed(
-        &mut self,
-        context: &Context<'_>,
-        now: Now,
-        out: &mut Out,
-        at: At,
-        error: &runtime::Error,
-    ) {
-        let reason = error.reason();
-        self.warn(out, "Failed", format!("Error: {reason}"));
-        self.set_trouble(at, reason, error.to_string());
-        let member = &mut self.members[at];
-        member.op = Op::Idle;
-        if reason == "ErrImagePull" {
-            let until = member.pull.fail(&context.config.timings.image_pull, now.elapsed);
-            member.pull_failed = Some((now.elapsed, until));
-        } else {
-            member.not_before = Some(now.elapsed + context.config.timings.retry);
         }
     }
 
@@ -339,107 +255,6 @@ impl Worker {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of one answer")]
-    fn hooked(
-        &mut self,
-        context: &Context<'_>,
-        now: Now,
-        out: &mut Out,
-        at: At,
-        which: HookKind,
-        id: &ContainerId,
-        answer: Answer,
-    ) {
-        let failed = match answer {
-            Answer::Yes => false,
-            Answer::No(why) | Answer::Failed(why) => {
-                // The message is not told to people: it may hold secrets of the server.
-                tracing::debug!(why, pod = %self.pod.key(), ?which, "hook failed");
-                true
-            }
-        };
-        let member = &mut self.members[at];
-        let is_current = member.instance(id).is_some();
-        match (&member.op, which) {
-            (Op::PostStart, HookKind::PostStart) if is_current => {
-                member.op = Op::Idle;
-                if let Some(instance) = &mut member.current {
-                    instance.is_hidden = false;
-                }
-                self.report.touch();
-                if failed {
-                    self.warn(out, "FailedPostStartHook", "PostStartHook failed");
-                    if self.members[at].is_running() {
-                        let grace = self.pod.spec.grace();
-                        self.kill(context, now, out, at, grace, "FailedPostStartHook");
-                    }
-                }
-            }
-            (Op::PreStop { deadline }, HookKind::PreStop) if is_current => {
-                member.op = Op::Turn { deadline: *deadline };
-                if failed {
-                    self.warn(out, "FailedPreStopHook", "PreStopHook failed");
-                }
-                self.push_stops(context, now, out);
-            }
-            _ => {}
-        }
-    }
-
-    fn heard(&mut self, at: At, container: &ContainerId, words: String) {
-        let Some(instance) = self.members.get_mut(at).and_then(|member| member.instance(container)) else {
-            return;
-        };
-        if let Run::Ended { exit, .. } = &mut instance.run
-            && exit.message.is_empty()
-            && !words.is_empty()
-        {
-            exit.message = words.into();
-            self.report.touch();
-        }
-    }
-
-    /// A container has ended.
-    pub(in crate::agent) fn exited(
-        &mut self,
-        context: &Context<'_>,
-        now: Now,
-        out: &mut Out,
-        status: &ContainerStatus,
-    ) {
-        let pod = Arc::clone(&self.pod.spec);
-        let Some(at) = pod.all().position(|container| container.name == status.name) else { return };
-        let container = pod.nth(at);
-        let runtime = &context.runtime.name;
-        let member = &mut self.members[at];
-        if matches!(member.op, Op::Starting | Op::Unsure { .. })
-            && member.next_attempt() == status.attempt
-            && member.instance(&status.id).is_none()
-        {
-            // It ended before the answer to its start was heard.
-            let instance = Instance::of(status, runtime, now.elapsed);
-            self.install(out, at, instance);
-        } else {
-            let Some(instance) = member.instance(&status.id).filter(|instance| instance.is_running()) else {
-                return;
-            };
-            instance.run = run_of(status, runtime, now.elapsed);
-            instance.is_hidden = false;
-        }
-        self.report.touch();
-        let member = &mut self.members[at];
-        if matches!(member.op, Op::PreStop { .. } | Op::Turn { .. } | Op::PostStart | Op::Unsure { .. }) {
-            member.op = Op::Idle;
-        }
-        let wants_log = member.ended().is_some_and(|(exit, _)| exit.code != 0 && exit.message.is_empty());
-        if wants_log
-            && context.runtime.has_streams
-            && &*container.termination_message_policy == "FallbackToLogsOnError"
-        {
-            self.ask(out, Action::LastWords { at, container: status.id.clone() });
-        }
-    }
-
     fn deleted(&mut self, context: &Context<'_>, now: Now, out: &mut Out, result: orch_core::Result<()>) {
         match result {
             Ok(()) => self.delete = Slot::Left,
@@ -461,3 +276,6 @@ const POST_START_LIMIT: Duration = Duration::from_secs(24 * 3600);
 fn is_unsure(error: &runtime::Error) -> bool {
     matches!(error, runtime::Error::Unavailable { .. } | runtime::Error::Timeout { .. })
 }
+
+/// A read that failed is tried again soon: the pod waits for it.
+const MAX_READ_RETRY: Duration = Duration::from_secs(1);

@@ -66,11 +66,9 @@ impl Worker {
                 continue;
             }
             member.op = Op::Idle;
-            let (next, containers) =
-                (member.next_attempt(), found.iter().flat_map(|sandbox| &sandbox.containers));
-            let status = containers
-                .filter(|status| status.name == container.name && status.attempt == next)
-                .next_back();
+            let next = member.next_attempt();
+            let mut containers = found.iter().flat_map(|sandbox| &sandbox.containers);
+            let status = containers.rfind(|status| status.name == container.name && status.attempt == next);
             let Some(status) = status else { continue };
             member.trouble = None;
             member.not_before = None;

@@ -7,6 +7,8 @@
 mod adopt;
 mod answers;
 mod compare;
+mod exits;
+mod images;
 mod probes;
 mod report;
 mod setup;
@@ -138,6 +140,8 @@ pub(super) struct Worker {
     updating: Option<u64>,
     /// What volumes are made of may have changed.
     is_stale: bool,
+    /// Variables of Services.
+    services: Slot<Vec<(Str, Str)>>,
     network: Slot<Attachment>,
     sandbox: Slot<SandboxId>,
     /// When it was made; or since when nobody knows whether it was.
@@ -176,6 +180,7 @@ impl Worker {
             prepared: Vec::new(),
             updating: None,
             is_stale: false,
+            services: Slot::Empty,
             network: Slot::Empty,
             sandbox: Slot::Empty,
             sandbox_since: now.elapsed,

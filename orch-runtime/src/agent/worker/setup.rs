@@ -16,9 +16,15 @@ impl Worker {
     pub(super) fn set_up(&mut self, context: &Context<'_>, now: Now, out: &mut Out) -> Option<SandboxId> {
         if let Some(at) = self.setup_at.filter(|at| *at > now.elapsed) {
             out.wake_at(at);
-            return self.sandbox.ready().cloned();
+            return self.made();
         }
         self.setup_at = None;
+        if self.services == Slot::Empty {
+            let links = self.pod.spec.enable_service_links.unwrap_or(true);
+            let namespace = links.then(|| self.pod.key().namespace.clone());
+            self.services = Slot::Making;
+            self.ask(out, Action::Services { namespace });
+        }
         if !self.make_volumes(context, now, out) {
             return None;
         }
@@ -43,6 +49,14 @@ impl Worker {
             self.sandbox = Slot::Making;
             self.ask(out, Action::RunSandbox(spec, attachment));
         }
+        self.made()
+    }
+
+    /// The sandbox, when all that containers need is there.
+    fn made(&self) -> Option<SandboxId> {
+        self.services.ready()?;
+        self.volumes.ready()?;
+        self.network.ready()?;
         self.sandbox.ready().cloned()
     }
 

@@ -264,7 +264,12 @@ impl Worker {
         attempt: u32,
     ) -> Result<(ContainerSpec, Vec<MountPlan>), Error> {
         let place = self.place(context);
-        let known = Known { pod: &self.pod, place: &place, sources: context.sources, services: &[] };
+        let known = Known {
+            pod: &self.pod,
+            place: &place,
+            sources: context.sources,
+            services: self.services.ready().map(Vec::as_slice).unwrap_or_default(),
+        };
         let variables = env::variables(&known, container)?;
         let lookup =
             |name: &str| variables.iter().rfind(|(known, _)| &**known == name).map(|(_, value)| &**value);
