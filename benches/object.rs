@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 
 /// A pod as an agent sees it: about 2.7 KB of JSON.
 fn pod() -> Value {
-    let env: Vec<_> = (0..12).map(|at| json!({"name": format!("VARIABLE_{at}"), "value": "some value of usual length"})).collect();
+    let env: Vec<_> = (0..12)
+        .map(|at| json!({"name": format!("VARIABLE_{at}"), "value": "some value of usual length"}))
+        .collect();
     let conditions: Vec<_> = ["Initialized", "Ready", "ContainersReady", "PodScheduled"]
         .map(|kind| json!({"type": kind, "status": "True", "lastTransitionTime": "2026-01-02T03:04:05Z", "lastProbeTime": null}))
         .into();
@@ -68,7 +70,9 @@ fn object(c: &mut Criterion) {
     c.bench_function("object/to_json", |b| b.iter(|| black_box(&object).to_json()));
     c.bench_function("object/with_status", |b| b.iter(|| black_box(&object).with_status(&info, &status)));
     c.bench_function("object/project_live", |b| b.iter(|| Facts::project(black_box(&fresh)).ready));
-    c.bench_function("object/project_stored", |b| b.iter(|| Facts::project(&Live::from(black_box(&object).clone())).ready));
+    c.bench_function("object/project_stored", |b| {
+        b.iter(|| Facts::project(&Live::from(black_box(&object).clone())).ready)
+    });
 }
 
 criterion_group!(benches, object);

@@ -7,13 +7,18 @@
 //! ```
 //!
 //! Times are medians of several runs; CPU time is of the whole process, from `/proc/self/stat`.
+#![expect(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a benchmark reads the clock and reports"
+)]
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Namespace;
-use orch::core::{Api, Event, Read, Select, Write, kind};
+use orch::core::{Event, Select, Write, kind};
 use orch::runtime::task::{Context, TaskImages};
 use orch::{Cluster, NodeSpec};
 use serde_json::json;
@@ -71,7 +76,9 @@ fn memory_kib(line: &str) -> u64 {
 
 fn images() -> TaskImages {
     let images = TaskImages::default();
-    images.register("sleep", |ctx: Context| async move { ctx.stopped().await }).expect("the name is well formed");
+    images
+        .register("sleep", |ctx: Context| async move { ctx.stopped().await })
+        .expect("the name is well formed");
     images
 }
 
@@ -151,7 +158,11 @@ async fn idle() -> f64 {
 
 fn main() {
     let options = options();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
     let (runs, replicas, nodes) =
         if options.test { (1, 50, 5) } else { (RUNS, options.replicas, options.nodes) };
     // First, before anything else has touched memory.
@@ -176,7 +187,10 @@ fn main() {
             .iter()
             .map(|(name, sample)| json!({"figure": name, "median_ms": millis(sample.wall), "cpu_ms": millis(sample.cpu)}))
             .collect();
-        println!("{}", json!({"runs": runs, "figures": figures, "idle_resident_mib": idle_mib, "peak_resident_mib": peak}));
+        println!(
+            "{}",
+            json!({"runs": runs, "figures": figures, "idle_resident_mib": idle_mib, "peak_resident_mib": peak})
+        );
     } else {
         for (name, sample) in &figures {
             println!("{name:<44} {:>9.2} ms   CPU {:>7.0} ms", millis(sample.wall), millis(sample.cpu));

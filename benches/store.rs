@@ -39,14 +39,16 @@ fn filled() -> Filled {
     let objects: Vec<Object> = (0..OBJECTS).map(|at| object(&info, at, &filler)).collect();
     assert!((1000..1100).contains(&objects[0].body().len()), "{} bytes", objects[0].body().len());
     let puts = objects.iter().cloned().map(Put::create).collect();
-    let revisions = runtime.block_on(store.commit(puts)).into_iter().collect::<Result<_, _>>().expect("all are new");
+    let revisions =
+        runtime.block_on(store.commit(puts)).into_iter().collect::<Result<_, _>>().expect("all are new");
     Filled { runtime, registry, store, objects, revisions }
 }
 
 /// Replaces the next objects, round robin, in one commit; checks that every write was taken.
 fn update(filled: &mut Filled, from: usize) {
     let at = |i: usize| (from + i) % OBJECTS;
-    let puts = (0..BATCH).map(|i| Put::replace(filled.objects[at(i)].clone(), filled.revisions[at(i)])).collect();
+    let puts =
+        (0..BATCH).map(|i| Put::replace(filled.objects[at(i)].clone(), filled.revisions[at(i)])).collect();
     let results = filled.runtime.block_on(filled.store.commit(puts));
     for (i, result) in results.into_iter().enumerate() {
         filled.revisions[at(i)] = result.expect("the precondition holds");
@@ -87,7 +89,9 @@ fn reads(c: &mut Criterion) {
     let filled = filled();
     let key = Key::new(kind::CONFIG_MAPS, "bench", "object-0005000");
     c.bench_function("store/get", |b| {
-        b.iter(|| filled.runtime.block_on(filled.store.get(black_box(&key), Revision::ZERO)).expect("it is there"));
+        b.iter(|| {
+            filled.runtime.block_on(filled.store.get(black_box(&key), Revision::ZERO)).expect("it is there")
+        });
     });
     let select = Select::kind(kind::CONFIG_MAPS).namespace("bench");
     c.bench_function("store/list_500", |b| {

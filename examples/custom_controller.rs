@@ -4,13 +4,13 @@
 //! cargo run --release --example custom_controller
 //! ```
 //!
-//! You will see the ConfigMap appear, follow its object, and go with it: the garbage collector runs here, as in any
-//! cluster. The controller itself is two pure functions; the loop does the rest.
+//! You will see the ConfigMap appear, follow its object, and go with it, by the garbage collector of any cluster.
+#![expect(clippy::print_stdout, reason = "an example speaks to a person")]
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::ConfigMap;
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ConfigMap;
 use orch::Cluster;
 use orch::core::controller::{Controller, Note, Plan};
 use orch::core::view::{Needs, Projection, View};
@@ -21,10 +21,8 @@ fn greetings() -> Kind {
     Kind::named("bakery.example", "greetings")
 }
 
-/// What the operator needs to know of a Greeting.
-struct GreetingFacts {
-    words: String,
-}
+/// What the operator needs to know of a Greeting: its words.
+struct GreetingFacts(String);
 
 impl Projection for GreetingFacts {
     fn kind() -> Option<Kind> {
@@ -32,14 +30,12 @@ impl Projection for GreetingFacts {
     }
 
     fn project(object: &Live) -> Self {
-        Self { words: object.tree()["spec"]["words"].as_str().unwrap_or_default().to_owned() }
+        Self(object.tree()["spec"]["words"].as_str().unwrap_or_default().to_owned())
     }
 }
 
 /// What it needs to know of a ConfigMap.
-struct Said {
-    words: String,
-}
+struct Said(String);
 
 impl Projection for Said {
     fn kind() -> Option<Kind> {
@@ -47,7 +43,7 @@ impl Projection for Said {
     }
 
     fn project(object: &Live) -> Self {
-        Self { words: object.tree()["data"]["words"].as_str().unwrap_or_default().to_owned() }
+        Self(object.tree()["data"]["words"].as_str().unwrap_or_default().to_owned())
     }
 }
 
@@ -80,7 +76,7 @@ impl Controller for Greeter {
     fn observe(&self, key: &Key, _: Timestamp, view: &dyn View) -> Option<Observed> {
         let greeting = view.of::<GreetingFacts>().get(key)?;
         let said = view.of::<Said>().get(&key.sibling(kind::CONFIG_MAPS, key.name.clone()));
-        let (wanted, said) = (greeting.facts.words.clone(), said.map(|row| row.facts.words.clone()));
+        let (wanted, said) = (greeting.facts.0.clone(), said.map(|row| row.facts.0.clone()));
         Some(Observed { greeting: key.clone(), uid: greeting.object.uid().clone(), wanted, said })
     }
 
@@ -100,22 +96,23 @@ impl Controller for Greeter {
     }
 }
 
+const GREETING: &str = "
+{apiVersion: bakery.example/v1, kind: Greeting, metadata: {name: hello, namespace: default}, spec: {words: WORDS}}";
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let kind = KindInfo::new(greetings(), "v1", "Greeting", Scope::Namespaced);
     let cluster = Cluster::builder().kind(kind).controller(Greeter).start().await?;
-    let says = |words: &'static str| {
-        move |maps: &[ConfigMap]| maps.iter().any(|map| map.data.iter().flatten().any(|(_, said)| said == words))
-    };
+    let said = |map: &ConfigMap, words| map.data.iter().flatten().any(|(_, said)| said == words);
     for words in ["good morning", "good night"] {
-        cluster.apply(&format!("{{apiVersion: bakery.example/v1, kind: Greeting, metadata: {{name: hello, namespace: default}}, spec: {{words: {words}}}}}")).await?;
-        cluster.wait_for("default", Duration::from_secs(10), says(words)).await?;
+        cluster.apply(&GREETING.replace("WORDS", words)).await?;
+        let says = |maps: &[ConfigMap]| maps.iter().any(|map| said(map, words));
+        cluster.wait_for("default", Duration::from_secs(10), says).await?;
         println!("the ConfigMap says {words:?}");
     }
     println!("the greeting follows its object");
     cluster.of_kind::<serde_json::Value>(greetings(), "default").delete("hello").await?;
     cluster.wait_for("default", Duration::from_secs(10), |maps: &[ConfigMap]| maps.is_empty()).await?;
     println!("and goes with it");
-    cluster.shutdown().await?;
-    Ok(())
+    Ok(cluster.shutdown().await?)
 }

@@ -4,8 +4,8 @@
 //! cargo run --release --example custom_runtime
 //! ```
 //!
-//! You will see a pod of an image that nobody registered run, and end when it is deleted. A real runtime would also run
-//! `orch::runtime::runtime_conformance!` in its tests.
+//! You will see a pod of an image that nobody registered run. Your own would also pass `runtime_conformance!`.
+#![expect(clippy::print_stdout, reason = "an example speaks to a person")]
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,23 +19,21 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use orch::core::network::Attachment;
 use orch::core::runtime::{
-    ContainerId, ContainerSpec, ContainerState, ContainerStatus, ImageId, Result, Runtime, RuntimeEvent, RuntimeInfo,
-    SandboxId, SandboxSpec, SandboxStatus,
+    ContainerId, ContainerSpec, ContainerState, ContainerStatus, ImageId, Result, Runtime, RuntimeEvent,
+    RuntimeInfo, SandboxId, SandboxSpec, SandboxStatus,
 };
 use orch::core::{Env, Str};
 use orch::{Cluster, NodeSpec};
-use tokio::sync::broadcast;
 
 struct Sleepers {
     env: Env,
     ids: AtomicU64,
     pods: Mutex<BTreeMap<SandboxId, SandboxStatus>>,
-    events: broadcast::Sender<RuntimeEvent>,
 }
 
 impl Sleepers {
     fn new(env: Env) -> Self {
-        Self { env, ids: AtomicU64::default(), pods: Mutex::default(), events: broadcast::channel(64).0 }
+        Self { env, ids: AtomicU64::default(), pods: Mutex::default() }
     }
 
     fn id(&self, of: &str) -> Str {
@@ -58,19 +56,13 @@ impl Runtime for Sleepers {
     }
 
     async fn events(&self) -> Result<BoxStream<'static, RuntimeEvent>> {
-        let events = futures::stream::unfold(self.events.subscribe(), |mut events| async move {
-            match events.recv().await {
-                Ok(event) => Some((event, events)),
-                Err(broadcast::error::RecvError::Lagged(_)) => Some((RuntimeEvent::Lost, events)),
-                Err(broadcast::error::RecvError::Closed) => None,
-            }
-        });
-        Ok(events.boxed())
+        Ok(futures::stream::pending().boxed())
     }
 
     async fn run_pod(&self, spec: &SandboxSpec, _: &Attachment) -> Result<SandboxId> {
         let id = SandboxId(self.id("pod"));
-        self.pods().insert(id.clone(), SandboxStatus { id: id.clone(), spec: spec.clone(), containers: Vec::new() });
+        self.pods()
+            .insert(id.clone(), SandboxStatus { id: id.clone(), spec: spec.clone(), containers: Vec::new() });
         Ok(id)
     }
 
@@ -85,20 +77,21 @@ impl Runtime for Sleepers {
         let (image_id, state) = (ImageId(image.clone()), ContainerState::Running { started: self.env.now() });
         let status = ContainerStatus { id: id.clone(), name, attempt, image, image_id, state };
         let mut pods = self.pods();
-        let pod = pods.get_mut(sandbox).ok_or_else(|| orch::core::runtime::Error::NotFound { id: sandbox.0.clone() })?;
+        let pod = pods
+            .get_mut(sandbox)
+            .ok_or_else(|| orch::core::runtime::Error::NotFound { id: sandbox.0.clone() })?;
         pod.containers.push(status);
         Ok(id)
     }
 
     async fn stop(&self, container: &ContainerId, _: Duration) -> Result<()> {
         let finished: Timestamp = self.env.now();
-        for (sandbox, pod) in self.pods().iter_mut() {
-            for status in pod.containers.iter_mut().filter(|status| status.id == *container) {
-                if let ContainerState::Running { started } = status.state {
-                    let (reason, message) = (Str::default(), Str::default());
-                    status.state = ContainerState::Exited { code: 0, started, finished, reason, message };
-                    let _ = self.events.send(RuntimeEvent::Exited { sandbox: sandbox.clone(), status: status.clone() });
-                }
+        for status in self.pods().values_mut().flat_map(|pod| &mut pod.containers) {
+            if let ContainerState::Running { started } = status.state
+                && status.id == *container
+            {
+                let (reason, message) = (Str::default(), Str::default());
+                status.state = ContainerState::Exited { code: 0, started, finished, reason, message };
             }
         }
         Ok(())
@@ -112,17 +105,15 @@ impl Runtime for Sleepers {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let node = NodeSpec::new("n1").runtime(|env: &Env| Arc::new(Sleepers::new(env.clone())) as Arc<dyn Runtime>);
+    let node =
+        NodeSpec::new("n1").runtime(|env: &Env| Arc::new(Sleepers::new(env.clone())) as Arc<dyn Runtime>);
     let cluster = Cluster::builder().nodes([node]).start().await?;
     cluster.apply("{apiVersion: v1, kind: Pod, metadata: {name: nap, namespace: default}, spec: {containers: [{name: main, image: whatever}]}}").await?;
     let phase = |pod: &Pod| pod.status.as_ref().and_then(|status| status.phase.clone());
     let running = |pods: &[Pod]| pods.iter().any(|pod| phase(pod).as_deref() == Some("Running"));
-    let pods = cluster.wait_for("default", Duration::from_secs(10), running).await?;
-    let id = pods.iter().filter_map(|pod| pod.status.as_ref()?.container_statuses.as_ref()?.first()?.container_id.clone()).next();
-    println!("{}", id.unwrap_or_default());
+    cluster.wait_for("default", Duration::from_secs(10), running).await?;
     println!("the container ran on the user's runtime");
     cluster.of::<Pod>("default").delete("nap").await?;
     cluster.wait_for("default", Duration::from_secs(40), |pods: &[Pod]| pods.is_empty()).await?;
-    cluster.shutdown().await?;
-    Ok(())
+    Ok(cluster.shutdown().await?)
 }

@@ -4,14 +4,15 @@
 //! cargo run --release --example custom_scheduler
 //! ```
 //!
-//! This one puts every pod on the node with the shortest name. You will see three pods bound by it. For a rule that only
-//! filters or scores nodes, a plugin is shorter: `custom_scheduler_plugin`.
+//! This one puts every pod on the node with the shortest name. A rule that only filters or scores nodes is shorter as a
+//! plugin: `custom_scheduler_plugin`.
+#![expect(clippy::print_stdout, reason = "an example speaks to a person")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Node, Pod};
 use orch::core::scheduler::{Decision, Explanation, Outcome, Scheduler, Verdict};
 use orch::core::{Change, Key, Kind, Str, kind};
 use orch::runtime::task::TaskImages;
@@ -94,17 +95,23 @@ async fn main() -> anyhow::Result<()> {
     let images = TaskImages::default();
     images.register("sleeper", |ctx: orch::runtime::task::Context| async move { ctx.stopped().await })?;
     let nodes = ["a-long-name", "tiny", "medium"].map(NodeSpec::new);
-    let cluster = Cluster::builder().nodes(nodes).images(images).scheduler(ShortestName::default()).start().await?;
+    let cluster =
+        Cluster::builder().nodes(nodes).images(images).scheduler(ShortestName::default()).start().await?;
+    // The scheduler takes the best of the nodes that it knows: wait until all have joined.
+    cluster.wait_for("", Duration::from_secs(10), |nodes: &[Node]| nodes.len() == 3).await?;
     cluster.apply(PODS).await?;
     let bound = |pods: &[Pod]| pods.len() == 3 && pods.iter().all(|pod| node_of(pod).is_some());
     let pods = cluster.wait_for("default", Duration::from_secs(10), bound).await?;
     for pod in &pods {
-        println!("{} is on {}", pod.metadata.name.as_deref().unwrap_or_default(), node_of(pod).unwrap_or_default());
+        println!(
+            "{} is on {}",
+            pod.metadata.name.as_deref().unwrap_or_default(),
+            node_of(pod).unwrap_or_default()
+        );
     }
     anyhow::ensure!(pods.iter().all(|pod| node_of(pod) == Some("tiny")), "a pod is elsewhere");
     println!("every pod is on the node with the shortest name");
-    cluster.shutdown().await?;
-    Ok(())
+    Ok(cluster.shutdown().await?)
 }
 
 fn node_of(pod: &Pod) -> Option<&str> {

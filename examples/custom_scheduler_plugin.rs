@@ -6,6 +6,7 @@
 //!
 //! Pods that are labelled `green` run on nodes that are. You will see one that waits, with the reason in the scheduler's
 //! own explanation, until a green node joins.
+#![expect(clippy::print_stdout, reason = "an example speaks to a person")]
 
 use std::time::Duration;
 
@@ -65,9 +66,14 @@ async fn main() -> anyhow::Result<()> {
         conditions.iter().find(|one| one.type_ == "PodScheduled" && one.status == "False")?.message.clone()
     };
     let patience = Duration::from_secs(10);
-    let waiting = cluster.wait_for("default", patience, |pods: &[PodObject]| pods.iter().any(|pod| message(pod).is_some()));
+    let waiting = cluster
+        .wait_for("default", patience, |pods: &[PodObject]| pods.iter().any(|pod| message(pod).is_some()));
     for pod in waiting.await? {
-        println!("{}: {}", pod.metadata.name.clone().unwrap_or_default(), message(&pod).unwrap_or_else(|| "scheduled".into()));
+        println!(
+            "{}: {}",
+            pod.metadata.name.clone().unwrap_or_default(),
+            message(&pod).unwrap_or_else(|| "scheduled".into())
+        );
     }
 
     println!("the lawn is painted");

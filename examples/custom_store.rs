@@ -6,6 +6,7 @@
 //!
 //! You will see the first writes of a cluster's life and how many there were. The reads are passed on as they are; a store
 //! from scratch would implement them too, and run `orch::store::store_conformance!` in its tests.
+#![expect(clippy::print_stdout, reason = "an example speaks to a person")]
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -44,7 +45,8 @@ impl Store for Audited {
             .map(|write| format!("{} {}", if write.now().is_some() { "put" } else { "delete" }, write.key()))
             .collect();
         let results = self.below.commit(writes).await;
-        let taken = lines.into_iter().zip(&results).filter_map(|(line, result)| Some((line, result.as_ref().ok()?)));
+        let taken =
+            lines.into_iter().zip(&results).filter_map(|(line, result)| Some((line, result.as_ref().ok()?)));
         let mut journal = self.journal.lock().expect("no holder of the lock panics");
         journal.extend(taken.map(|(line, revision)| format!("{revision:>4} {line}")));
         results
@@ -56,8 +58,10 @@ async fn main() -> anyhow::Result<()> {
     // A store and its cluster share the registry of kinds.
     let registry = Arc::new(Registry::built_in());
     let journal = Arc::new(Mutex::new(Vec::new()));
-    let store = Audited { below: Arc::new(MemStore::new(Arc::clone(&registry))), journal: Arc::clone(&journal) };
-    let cluster = Cluster::builder().registry(registry).store(store).nodes([NodeSpec::new("n1")]).start().await?;
+    let store =
+        Audited { below: Arc::new(MemStore::new(Arc::clone(&registry))), journal: Arc::clone(&journal) };
+    let cluster =
+        Cluster::builder().registry(registry).store(store).nodes([NodeSpec::new("n1")]).start().await?;
     cluster
         .apply("{apiVersion: v1, kind: ConfigMap, metadata: {name: menu, namespace: default}, data: {bread: rye}}")
         .await?;
@@ -70,7 +74,10 @@ async fn main() -> anyhow::Result<()> {
         *kinds.entry(line[5..].split('/').next().unwrap_or_default()).or_default() += 1;
     }
     println!("{kinds:?}");
-    anyhow::ensure!(journal.iter().any(|line| line.ends_with("put configmaps/default/menu")), "the write is missing");
+    anyhow::ensure!(
+        journal.iter().any(|line| line.ends_with("put configmaps/default/menu")),
+        "the write is missing"
+    );
     println!("{} writes went through the user's store", journal.len());
     Ok(())
 }

@@ -13,7 +13,8 @@ use orch_core::{Api, Key, kind};
 use crate::Error;
 
 /// Makes an Api over a copy of the cluster's state that is thrown away after the trial.
-pub(crate) type Rehearse = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = orch_core::Result<Arc<dyn Api>>> + Send>> + Send + Sync>;
+pub(crate) type Rehearse =
+    Arc<dyn Fn() -> Pin<Box<dyn Future<Output = orch_core::Result<Arc<dyn Api>>> + Send>> + Send + Sync>;
 
 /// What became of one manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,7 +105,12 @@ fn misshapen(manifest: &Manifest) -> Vec<Refusal> {
 
 impl From<&manifest::Error> for Refusal {
     fn from(error: &manifest::Error) -> Self {
-        Self { file: error.source_name.to_string(), line: error.at.line, field: error.field.clone().unwrap_or_default(), why: error.reason.to_string() }
+        Self {
+            file: error.source_name.to_string(),
+            line: error.at.line,
+            field: error.field.clone().unwrap_or_default(),
+            why: error.reason.to_string(),
+        }
     }
 }
 
@@ -128,7 +134,10 @@ impl Refusal {
                 .collect(),
             orch_core::Error::Malformed { field, why, .. } => vec![at(field, why.clone())],
             orch_core::Error::NotFound { key } if key.kind == kind::NAMESPACES => {
-                let why = format!("namespaces {:?} not found: create it first, or put it before this object", &*key.name);
+                let why = format!(
+                    "namespaces {:?} not found: create it first, or put it before this object",
+                    &*key.name
+                );
                 vec![at("metadata.namespace", why)]
             }
             orch_core::Error::UnknownKind { .. } => vec![at("kind", error.to_string())],

@@ -150,7 +150,10 @@ impl ClusterBuilder {
 
     /// Puts a layer between the Api and the parts (scheduler, controllers, agents, proxy): lag, faults, counting.
     #[must_use]
-    pub fn parts_through(mut self, layer: impl FnOnce(Arc<dyn Api>) -> Arc<dyn Api> + Send + 'static) -> Self {
+    pub fn parts_through(
+        mut self,
+        layer: impl FnOnce(Arc<dyn Api>) -> Arc<dyn Api> + Send + 'static,
+    ) -> Self {
         self.through = Some(Box::new(layer));
         self
     }
@@ -168,7 +171,8 @@ impl ClusterBuilder {
         let env = self.env.take().unwrap_or_else(Env::real);
         let registry = self.registry.take().unwrap_or_else(|| Arc::new(Registry::built_in()));
         for kind in std::mem::take(&mut self.kinds) {
-            let taken = |error: orch_core::Taken| Error::Builder { field: "kind".into(), why: error.to_string() };
+            let taken =
+                |error: orch_core::Taken| Error::Builder { field: "kind".into(), why: error.to_string() };
             registry.register(kind).map_err(taken)?;
         }
         let store = self.store.take().unwrap_or_else(|| Arc::new(MemStore::new(Arc::clone(&registry))));
@@ -186,7 +190,10 @@ impl ClusterBuilder {
         let dns = start_network(&env, &parts, &network, names).await?;
         let mut running = BTreeMap::new();
         for (node, capacity) in self.nodes.iter().zip(nodes) {
-            running.insert(node.name.clone(), self.start_node(&env, &parts, &network, &directory, node, capacity));
+            running.insert(
+                node.name.clone(),
+                self.start_node(&env, &parts, &network, &directory, node, capacity),
+            );
         }
         let (nodes, directory) = (Mutex::new(running), Mutex::new(Some(directory)));
         let rehearse = rehearse(store, Arc::clone(&registry), new_api);
@@ -225,7 +232,8 @@ impl ClusterBuilder {
         config.pod_gc.quarantine = self.timings.pod_gc_quarantine;
         config.event_ttl = self.timings.event_ttl;
         config.volume_root = volumes(directory).to_string_lossy().into();
-        let engine = orch_controllers::with_config(Engine::new(Arc::clone(api), env.child("controllers")), &config);
+        let engine =
+            orch_controllers::with_config(Engine::new(Arc::clone(api), env.child("controllers")), &config);
         let added = std::mem::take(&mut self.controllers);
         added.into_iter().fold(engine, |engine, add| add(engine)).start();
         let scheduler = self.scheduler.take().unwrap_or_else(|| Box::new(FrameworkScheduler::default()));
@@ -259,7 +267,8 @@ impl ClusterBuilder {
         let renewal = self.timings.node_lease_renewal;
         config = config.timings(|timings: &mut AgentTimings| timings.lease_renew = renewal);
         env.spawn(Agent::new(&env, api, &runtime, network, config).run());
-        let (parts, part, name, root) = (Arc::clone(api), env.child("reclaim"), node.name.clone(), volumes(directory));
+        let (parts, part, name, root) =
+            (Arc::clone(api), env.child("reclaim"), node.name.clone(), volumes(directory));
         env.spawn(async move { orch_runtime::reclaim::run(parts, part, &name, root).await });
         RunningNode { env, runtime }
     }

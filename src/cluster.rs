@@ -143,7 +143,11 @@ impl Cluster {
         }
     }
 
-    async fn watch_until<T>(&self, select: &Select, holds: impl Fn(&[T]) -> bool + Send) -> Result<Vec<T>, Error>
+    async fn watch_until<T>(
+        &self,
+        select: &Select,
+        holds: impl Fn(&[T]) -> bool + Send,
+    ) -> Result<Vec<T>, Error>
     where
         T: DeserializeOwned + Clone + Send,
     {

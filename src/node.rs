@@ -113,7 +113,8 @@ pub(crate) async fn logs(runtime: &dyn Runtime, uid: &str, container: &str) -> V
     let statuses = state.into_iter().filter(|pod| &*pod.spec.uid == uid).flat_map(|pod| pod.containers);
     let mut lines = Vec::new();
     for status in statuses.filter(|status| &*status.name == container) {
-        let kept = streams.logs(&status.id, &orch_core::runtime::LogQuery::default()).await.unwrap_or_default();
+        let kept =
+            streams.logs(&status.id, &orch_core::runtime::LogQuery::default()).await.unwrap_or_default();
         lines.extend(kept.into_iter().map(|line| line.text));
     }
     lines

@@ -1,4 +1,5 @@
 //! Whole clusters in virtual time and on real sockets: what a user may rely on.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -6,7 +7,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
-use orch::core::{ApiExt, Env, Event, Key, Read, Select, kind, sim};
+use orch::core::{ApiExt, Env, Event, Key, Select, kind, sim};
 use orch::runtime::task::{Context, TaskImages};
 use orch::{Cluster, NodeSpec};
 use serde_json::json;
@@ -63,7 +64,8 @@ async fn start(env: Env) -> Cluster {
 }
 
 fn all_running(pods: &[Pod]) -> bool {
-    pods.len() == 3 && pods.iter().all(|pod| pod.status.as_ref().and_then(|s| s.phase.as_deref()) == Some("Running"))
+    pods.len() == 3
+        && pods.iter().all(|pod| pod.status.as_ref().and_then(|s| s.phase.as_deref()) == Some("Running"))
 }
 
 async fn echo(cluster: &Cluster) {
@@ -187,10 +189,15 @@ fn many_clusters_in_one_process_do_not_disturb_each_other() {
 fn shutdown_leaves_no_task_socket_or_directory() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let sockets = || std::fs::read_dir("/proc/self/fd").map(|entries| {
-            entries.flatten().filter_map(|entry| std::fs::read_link(entry.path()).ok())
-                .filter(|link| link.to_string_lossy().starts_with("socket:")).count()
-        });
+        let sockets = || {
+            std::fs::read_dir("/proc/self/fd").map(|entries| {
+                entries
+                    .flatten()
+                    .filter_map(|entry| std::fs::read_link(entry.path()).ok())
+                    .filter(|link| link.to_string_lossy().starts_with("socket:"))
+                    .count()
+            })
+        };
         let before = sockets();
         let cluster = start(Env::real()).await;
         cluster.apply(WEB).await.unwrap();

@@ -1,4 +1,5 @@
 //! The one loop: a turn sees its own writes, failures back off, nothing runs twice at once.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,8 +13,8 @@ use orch::core::controller::{Controller, Plan};
 use orch::core::engine::Engine;
 use orch::core::view::{Needs, Projection, View};
 use orch::core::{
-    Api, ApiExt, Change, Env, Error, Key, Kind, Live, Page, Read, Registry, Result, Revision, Select, Str, User, Watch, Write,
-    kind, sim,
+    Api, ApiExt, Change, Env, Error, Key, Kind, Live, Page, Read, Registry, Result, Revision, Select, Str,
+    User, Watch, Write, kind, sim,
 };
 use orch::store::MemStore;
 use serde_json::json;
@@ -154,8 +155,14 @@ fn children(lag: Duration, lose_every: usize, refuse_first: usize) -> (usize, us
         local.bootstrap().await.unwrap();
         let below: Arc<dyn Api> = Arc::new(local);
         let writes = Arc::new(AtomicUsize::new(0));
-        let rough =
-            Rough { below: Arc::clone(&below), env: env.child("rough"), lag, lose_every, refuse_first, writes: Arc::clone(&writes) };
+        let rough = Rough {
+            below: Arc::clone(&below),
+            env: env.child("rough"),
+            lag,
+            lose_every,
+            refuse_first,
+            writes: Arc::clone(&writes),
+        };
         Engine::new(Arc::new(rough), env.child("engine")).with(Naive).start();
         let parent = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "parent", "namespace": "default"}});
         below.create(parent).await.unwrap();

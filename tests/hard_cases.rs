@@ -16,8 +16,8 @@ use orch::NodeSpec;
 use orch::core::controller::{Controller, Plan};
 use orch::core::view::{Needs, Projection, View};
 use orch::core::{
-    Api, Change, Env, Error, Key, Kind, KindInfo, Live, Page, Read, Registry, Result, Revision, Scope, Select, Str, User,
-    Watch, Watches, Write, kind, sim,
+    Api, Change, Env, Error, Key, Kind, KindInfo, Live, Page, Read, Registry, Result, Revision, Scope,
+    Select, Str, User, Watch, Watches, Write, kind, sim,
 };
 use orch::runtime::task::{Context, TaskImages};
 use serde_json::json;
@@ -185,7 +185,9 @@ fn a_users_own_kind_is_like_any_other() {
         }
         let counts = |wanted: &'static str| {
             move |maps: &[ConfigMap]| {
-                maps.iter().any(|map| map.data.as_ref().is_some_and(|d| d.get("widgets").is_some_and(|n| n == wanted)))
+                maps.iter().any(|map| {
+                    map.data.as_ref().is_some_and(|d| d.get("widgets").is_some_and(|n| n == wanted))
+                })
             }
         };
         let patience = Duration::from_secs(10);

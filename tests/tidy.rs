@@ -35,7 +35,8 @@ fn all_sources() -> Vec<PathBuf> {
 
 fn is_test(path: &Path) -> bool {
     let path = path.strip_prefix(root()).unwrap_or(path);
-    path.components().any(|part| part.as_os_str() == "tests") || path.file_name().is_some_and(|name| name == "tests.rs")
+    path.components().any(|part| part.as_os_str() == "tests")
+        || path.file_name().is_some_and(|name| name == "tests.rs")
 }
 
 /// Lines that are neither blank nor comment, before the tests at the end of the file.
@@ -107,7 +108,13 @@ fn no_member_chooses_a_kubernetes_version() {
 
 #[test]
 fn nothing_is_left_to_do() {
-    let marks = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X"), concat!("todo", "!("), concat!("unimplemented", "!(")];
+    let marks = [
+        concat!("TO", "DO"),
+        concat!("FIX", "ME"),
+        concat!("XX", "X"),
+        concat!("todo", "!("),
+        concat!("unimplemented", "!("),
+    ];
     for path in all_sources() {
         let text = fs::read_to_string(&path).unwrap();
         for mark in marks {

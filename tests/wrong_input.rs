@@ -1,5 +1,6 @@
 //! Ten wrong inputs that a person would try: each is answered as Kubernetes would, refused with field and reason or shown
 //! by a condition and an event on the object.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::time::Duration;
 
@@ -21,10 +22,14 @@ async fn cluster(env: Env) -> Cluster {
 fn refused(manifests: &'static str, words: &[&str]) {
     let message = sim::run(1, |env| async move {
         let cluster = cluster(env).await;
-        let manifests = format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: first}}}}\n---\n{manifests}");
+        let manifests =
+            format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: first}}}}\n---\n{manifests}");
         let error = cluster.apply(&manifests).await.expect_err("it is wrong");
         assert!(matches!(error, Error::Refused(_)), "{error:?}");
-        assert!(cluster.of::<Namespace>("").find("first").await.unwrap().is_none(), "nothing of the set is applied");
+        assert!(
+            cluster.of::<Namespace>("").find("first").await.unwrap().is_none(),
+            "nothing of the set is applied"
+        );
         cluster.shutdown().await.unwrap();
         error.to_string()
     });
@@ -54,9 +59,14 @@ fn shown(manifests: &'static str, status: &'static str, event: &'static [&'stati
 
 async fn told(cluster: &Cluster, words: &[&str]) {
     let text = |event: &Event| {
-        format!("{} {}", event.reason.as_deref().unwrap_or_default(), event.message.as_deref().unwrap_or_default())
+        format!(
+            "{} {}",
+            event.reason.as_deref().unwrap_or_default(),
+            event.message.as_deref().unwrap_or_default()
+        )
     };
-    let says = |events: &[Event]| events.iter().any(|event| words.iter().all(|word| text(event).contains(word)));
+    let says =
+        |events: &[Event]| events.iter().any(|event| words.iter().all(|word| text(event).contains(word)));
     if cluster.wait_for("default", PATIENCE, says).await.is_err() {
         let events: Vec<_> = cluster.of::<Event>("default").list().await.unwrap().iter().map(text).collect();
         panic!("no event says {words:?}: {events:#?}");
@@ -70,7 +80,10 @@ fn bad_yaml_is_refused_with_its_line() {
 
 #[test]
 fn an_unknown_kind_is_refused() {
-    refused("{apiVersion: apps/v1, kind: Deploymint, metadata: {name: it, namespace: default}}", &["line 3", "Deploymint"]);
+    refused(
+        "{apiVersion: apps/v1, kind: Deploymint, metadata: {name: it, namespace: default}}",
+        &["line 3", "Deploymint"],
+    );
 }
 
 #[test]
@@ -140,7 +153,11 @@ fn a_claim_that_nobody_can_satisfy_is_shown() {
             .apply("{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: data, namespace: default}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Ti}}}}\n---\n{apiVersion: v1, kind: Pod, metadata: {name: it, namespace: default}, spec: {volumes: [{name: data, persistentVolumeClaim: {claimName: data}}], containers: [{name: main, image: sleep, volumeMounts: [{name: data, mountPath: /data}]}]}}")
             .await
             .unwrap();
-        told(&cluster, &["FailedBinding", "no persistent volumes available for this claim and no storage class is set"]).await;
+        told(
+            &cluster,
+            &["FailedBinding", "no persistent volumes available for this claim and no storage class is set"],
+        )
+        .await;
         told(&cluster, &["FailedScheduling", "unbound immediate PersistentVolumeClaims"]).await;
         let claim = cluster.of::<PersistentVolumeClaim>("default").get("data").await.unwrap();
         assert_eq!(claim.status.and_then(|status| status.phase).as_deref(), Some("Pending"));

@@ -40,7 +40,8 @@ where
                     Ok::<_, Infallible>(response)
                 }
             });
-            let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+            let connection =
+                hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
             tokio::pin!(connection);
             tokio::select! {
                 biased;
@@ -74,7 +75,11 @@ pub async fn request(connection: Connection, method: Method, host: &str, path: &
 }
 
 /// The text of a successful answer, within a bound of time.
-pub async fn fetch(connect: impl Future<Output = std::io::Result<Connection>>, host: &str, path: &str) -> Result<String> {
+pub async fn fetch(
+    connect: impl Future<Output = std::io::Result<Connection>>,
+    host: &str,
+    path: &str,
+) -> Result<String> {
     let exchange = async {
         let connection = connect.await.context("connect")?;
         request(connection, Method::GET, host, path).await

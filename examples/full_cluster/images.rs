@@ -51,7 +51,9 @@ async fn database(ctx: Context) -> std::io::Result<()> {
         async move {
             match (method.as_str(), path.strip_prefix("/count/")) {
                 (_, None) if path == "/ready" => (StatusCode::OK, "ready".into()),
-                ("GET", None) if path == "/count" => (StatusCode::OK, count.load(Ordering::SeqCst).to_string()),
+                ("GET", None) if path == "/count" => {
+                    (StatusCode::OK, count.load(Ordering::SeqCst).to_string())
+                }
                 ("POST", Some(given)) if given == password => {
                     let now = count.fetch_add(1, Ordering::SeqCst) + 1;
                     match ctx.write(file, now.to_string().as_bytes()) {
@@ -75,7 +77,8 @@ async fn web(ctx: Context, version: &'static str) -> std::io::Result<()> {
     let (state, crash) = (ctx.clone(), Arc::new(Notify::new()));
     let crashed = Arc::clone(&crash);
     let serving = http::serve(&ctx, PORT, move |_, path: String| {
-        let (ctx, greeting, motd, crash) = (state.clone(), greeting.clone(), motd.clone(), Arc::clone(&crash));
+        let (ctx, greeting, motd, crash) =
+            (state.clone(), greeting.clone(), motd.clone(), Arc::clone(&crash));
         async move {
             let name = ctx.var("POD_NAME").unwrap_or_default();
             match path.as_str() {
@@ -108,7 +111,8 @@ async fn web(ctx: Context, version: &'static str) -> std::io::Result<()> {
 async fn count(ctx: &Context) -> anyhow::Result<String> {
     let password = ctx.var("DB_PASSWORD").unwrap_or_default();
     let connection = ctx.connect("db-0.db:8080").await?;
-    let (status, text) = http::request(connection, Method::POST, "db-0.db", &format!("/count/{password}")).await?;
+    let (status, text) =
+        http::request(connection, Method::POST, "db-0.db", &format!("/count/{password}")).await?;
     anyhow::ensure!(status == StatusCode::OK, "the database says {status}: {text}");
     Ok(text)
 }

@@ -9,6 +9,12 @@
 //! You will see three nodes take the manifests of `examples/manifests/shop.yaml`, serve real HTTP on real sockets, and
 //! survive deletions, crashes, updates, a broken version and the death of a node. The exit code is 0 only if every step
 //! held, 1 if one did not, 2 if a manifest was refused.
+#![expect(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    unreachable_pub,
+    reason = "an example speaks to a person, on real time, and is no library"
+)]
 
 mod http;
 mod images;

@@ -36,8 +36,14 @@ pub async fn run(files: &[PathBuf], wait: Duration, as_json: bool) -> ExitCode {
     let pods = cluster.of::<Pod>("").list().await.unwrap_or_default();
     let ok = pods.iter().all(is_ready);
     if as_json {
-        let pods: Vec<_> = pods.iter().map(|pod| json!({"pod": name(pod), "ready": is_ready(pod), "why": why(pod)})).collect();
-        println!("{}", json!({"ok": ok, "applied": applied.iter().map(ToString::to_string).collect::<Vec<_>>(), "pods": pods}));
+        let pods: Vec<_> = pods
+            .iter()
+            .map(|pod| json!({"pod": name(pod), "ready": is_ready(pod), "why": why(pod)}))
+            .collect();
+        println!(
+            "{}",
+            json!({"ok": ok, "applied": applied.iter().map(ToString::to_string).collect::<Vec<_>>(), "pods": pods})
+        );
     } else {
         applied.iter().for_each(|one| println!("{one}"));
         for pod in &pods {
@@ -62,7 +68,11 @@ fn refuse(messages: &[String], as_json: bool) -> ExitCode {
 
 fn name(pod: &Pod) -> String {
     let metadata = &pod.metadata;
-    format!("{}/{}", metadata.namespace.as_deref().unwrap_or_default(), metadata.name.as_deref().unwrap_or_default())
+    format!(
+        "{}/{}",
+        metadata.namespace.as_deref().unwrap_or_default(),
+        metadata.name.as_deref().unwrap_or_default()
+    )
 }
 
 fn is_ready(pod: &Pod) -> bool {
@@ -74,13 +84,25 @@ fn is_ready(pod: &Pod) -> bool {
 /// Why a pod is not ready: what a container waits for, or why it is not scheduled.
 fn why(pod: &Pod) -> String {
     let status = pod.status.clone().unwrap_or_default();
-    let containers = status.init_container_statuses.into_iter().flatten().chain(status.container_statuses.into_iter().flatten());
+    let containers = status
+        .init_container_statuses
+        .into_iter()
+        .flatten()
+        .chain(status.container_statuses.into_iter().flatten());
     let waiting = containers.filter_map(|container| {
         let state = container.state?.waiting?;
-        Some(format!("{}: {} {}", container.name, state.reason.unwrap_or_default(), state.message.unwrap_or_default()))
+        Some(format!(
+            "{}: {} {}",
+            container.name,
+            state.reason.unwrap_or_default(),
+            state.message.unwrap_or_default()
+        ))
     });
     let mut reasons: Vec<_> = waiting.collect();
-    let scheduled = status.conditions.into_iter().flatten().filter(|c| c.type_ == "PodScheduled" && c.status == "False");
-    reasons.extend(scheduled.map(|c| format!("{} {}", c.reason.unwrap_or_default(), c.message.unwrap_or_default())));
+    let scheduled =
+        status.conditions.into_iter().flatten().filter(|c| c.type_ == "PodScheduled" && c.status == "False");
+    reasons.extend(
+        scheduled.map(|c| format!("{} {}", c.reason.unwrap_or_default(), c.message.unwrap_or_default())),
+    );
     if reasons.is_empty() { status.phase.unwrap_or_else(|| "Pending".into()) } else { reasons.join("; ") }
 }

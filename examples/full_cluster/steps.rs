@@ -12,8 +12,8 @@ use orch::Cluster;
 use orch::network::Network;
 use serde_json::json;
 
-use crate::load::{self, Load};
 use crate::http;
+use crate::load::{self, Load};
 
 /// Longer than any step takes on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -69,7 +69,12 @@ impl Shop {
     /// Counted in the database, which the web servers reach by its DNS name.
     pub async fn thousand_requests(&self) -> Result<String> {
         let tally = load::requests(&self.network, self.web, "/count", 1000).await;
-        ensure!(tally.failures.is_empty(), "{} requests failed: {:?}", tally.failures.len(), tally.failures.first());
+        ensure!(
+            tally.failures.is_empty(),
+            "{} requests failed: {:?}",
+            tally.failures.len(),
+            tally.failures.first()
+        );
         ensure!(tally.by_pod.len() == 3, "answered by {:?} only", tally.by_pod);
         let least = tally.by_pod.values().min().copied().unwrap_or(0);
         ensure!(least >= 200, "not spread: {:?}", tally.by_pod);
@@ -100,11 +105,17 @@ impl Shop {
         let load = Load::start(&self.network, self.web);
         self.cluster.of::<Pod>("shop").delete(name(&victim)).await?;
         let pods = self.until("the pod is replaced", |pods| {
-            web_pods(pods).filter(|pod| is_ready(pod)).count() == 3 && pods.iter().all(|pod| name(pod) != name(&victim))
+            web_pods(pods).filter(|pod| is_ready(pod)).count() == 3
+                && pods.iter().all(|pod| name(pod) != name(&victim))
         });
         let pods = pods.await?;
         let tally = load.finish().await;
-        ensure!(tally.failures.is_empty(), "{} requests lost: {:?}", tally.failures.len(), tally.failures.first());
+        ensure!(
+            tally.failures.is_empty(),
+            "{} requests lost: {:?}",
+            tally.failures.len(),
+            tally.failures.first()
+        );
         let address = ip(&victim);
         ensure!(web_pods(&pods).all(|pod| ip(pod) != address), "the address {address} was given again");
         Ok(format!("{} replaced, {} requests, none lost", name(&victim), tally.answered()))
@@ -117,11 +128,16 @@ impl Shop {
         tokio::time::sleep(Duration::from_millis(100)).await;
         let address = SocketAddr::new(ip(&victim).parse()?, 8080);
         let _ = http::fetch(self.network.connect(None, address), "web", "/crash").await;
-        let restarted = |pod: &Pod| name(pod) == name(&victim) && restarts(pod) > restarts(&victim) && is_ready(pod);
+        let restarted =
+            |pod: &Pod| name(pod) == name(&victim) && restarts(pod) > restarts(&victim) && is_ready(pod);
         self.until("the container is restarted", |pods| pods.iter().any(restarted)).await?;
         let tally = load.finish().await;
         let (failed, answered) = (tally.failures.len(), tally.answered());
-        ensure!(failed <= 8, "{failed} requests failed, more than can have been in flight: {:?}", tally.failures);
+        ensure!(
+            failed <= 8,
+            "{failed} requests failed, more than can have been in flight: {:?}",
+            tally.failures
+        );
         Ok(format!("{} restarted, {answered} requests, {failed} in flight failed", name(&victim)))
     }
 
@@ -139,7 +155,12 @@ impl Shop {
             ensure!(least >= 3, "only {least} pods were available");
             load.finish().await
         };
-        ensure!(tally.failures.is_empty(), "{} requests lost: {:?}", tally.failures.len(), tally.failures.first());
+        ensure!(
+            tally.failures.is_empty(),
+            "{} requests lost: {:?}",
+            tally.failures.len(),
+            tally.failures.first()
+        );
         let last = load::requests(&self.network, self.web, "/", 24).await;
         ensure!(last.by_version.keys().eq(["v2"]), "answers of {:?}", last.by_version);
         Ok(format!("{} requests, none lost, never fewer than 3 available", tally.answered()))
@@ -163,7 +184,8 @@ impl Shop {
                 let status = web.status.clone().unwrap_or_default();
                 let wanted = web.spec.replicas.unwrap_or(1);
                 status.observed_generation == web.metadata.generation
-                    && [status.replicas, status.updated_replicas, status.available_replicas] == [Some(wanted); 3]
+                    && [status.replicas, status.updated_replicas, status.available_replicas]
+                        == [Some(wanted); 3]
             })
         };
         self.cluster.wait_for("shop", PATIENCE, done).await.context("the rollout does not end")?;
@@ -180,7 +202,8 @@ impl Shop {
             let patch = json!({"spec": {"replicas": replicas}});
             self.cluster.of::<Deployment>("shop").merge("web", patch).await?;
             self.rolled_out().await?;
-            let serving = move |pods: &[Pod]| web_pods(pods).count() == replicas && web_pods(pods).all(is_ready);
+            let serving =
+                move |pods: &[Pod]| web_pods(pods).count() == replicas && web_pods(pods).all(is_ready);
             self.until("scaled", serving).await?;
             self.serving(replicas).await?;
         }
@@ -193,13 +216,20 @@ impl Shop {
         self.set_image("shop/web:broken").await?;
         let stalled = |webs: &[Deployment]| {
             let conditions = webs.iter().filter_map(|web| web.status.as_ref()?.conditions.as_ref()).flatten();
-            conditions.into_iter().any(|condition| condition.reason.as_deref() == Some("ProgressDeadlineExceeded"))
+            conditions
+                .into_iter()
+                .any(|condition| condition.reason.as_deref() == Some("ProgressDeadlineExceeded"))
         };
         self.cluster.wait_for("shop", PATIENCE, stalled).await.context("the rollout does not stall")?;
         self.set_image("shop/web:2").await?;
         self.rolled_out().await?;
         let tally = load.finish().await;
-        ensure!(tally.failures.is_empty(), "{} requests lost: {:?}", tally.failures.len(), tally.failures.first());
+        ensure!(
+            tally.failures.is_empty(),
+            "{} requests lost: {:?}",
+            tally.failures.len(),
+            tally.failures.first()
+        );
         Ok(format!("stalled and rolled back, {} requests, none lost", tally.answered()))
     }
 
@@ -211,7 +241,8 @@ impl Shop {
         let dead = node(&victim).to_owned();
         self.cluster.kill_node(&dead)?;
         let elsewhere = |pods: &[Pod]| {
-            web_pods(pods).filter(|pod| is_ready(pod) && !is_terminating(pod) && node(pod) != dead).count() == 3
+            web_pods(pods).filter(|pod| is_ready(pod) && !is_terminating(pod) && node(pod) != dead).count()
+                == 3
         };
         self.until("replaced elsewhere", elsewhere).await?;
         // As whoever runs the machines would: a node that does not come back is removed, and its pods with it.
@@ -252,7 +283,9 @@ impl Shop {
     /// Everything in it goes with it.
     pub async fn namespace_deletion(&self) -> Result<String> {
         self.cluster.of::<Namespace>("").delete("shop").await?;
-        let gone = |namespaces: &[Namespace]| namespaces.iter().all(|ns| ns.metadata.name.as_deref() != Some("shop"));
+        let gone = |namespaces: &[Namespace]| {
+            namespaces.iter().all(|ns| ns.metadata.name.as_deref() != Some("shop"))
+        };
         self.cluster.wait_for("", PATIENCE, gone).await.context("the namespace stays")?;
         let left = self.cluster.objects_in("shop").await?;
         ensure!(left.is_empty(), "left behind: {left:?}");
