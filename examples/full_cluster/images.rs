@@ -16,14 +16,15 @@ pub const CRASH: &str = "asked to crash";
 const PORT: u16 = 8080;
 
 /// Registers every image of the example.
-pub fn register(images: &TaskImages) {
-    images.register("shop/db:1", database);
-    images.register("shop/web:1", |ctx| web(ctx, "v1"));
-    images.register("shop/web:2", |ctx| web(ctx, "v2"));
+pub fn register(images: &TaskImages) -> anyhow::Result<()> {
+    images.register("shop/db:1", database)?;
+    images.register("shop/web:1", |ctx| web(ctx, "v1"))?;
+    images.register("shop/web:2", |ctx| web(ctx, "v2"))?;
     images.register("shop/web:broken", |ctx: Context| async move {
         ctx.log("cannot read the configuration");
         Err::<(), _>(std::io::Error::other("broken on purpose"))
-    });
+    })?;
+    Ok(())
 }
 
 /// The value that follows a flag among the arguments.

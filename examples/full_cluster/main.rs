@@ -80,7 +80,7 @@ fn keep_quiet_about_the_crash() {
 /// Three nodes, and a grace of three seconds for dead ones instead of Kubernetes' fifty.
 async fn cluster() -> anyhow::Result<Cluster> {
     let images = TaskImages::default();
-    images::register(&images);
+    images::register(&images)?;
     let timings = Timings::default()
         .node_grace(Duration::from_secs(3))
         .node_lease_renewal(Duration::from_millis(250))

@@ -3,7 +3,7 @@
 //!
 //! Whether a node answers is measured on this observer's own clock: how long ago it *saw* the node's Lease, or the time of
 //! its last status, change. What time stands in them does not matter. The view keeps when that was
-//! ([`Projection::remember`](orch_core::view::Projection::remember)); a crash loses it, and every node has its grace period
+//! ([`Projection::remember`]); a crash loses it, and every node has its grace period
 //! anew.
 //!
 //! Not here: setting a node ready. Its agent does, by posting its status again when it sees that it was marked.
