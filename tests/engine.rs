@@ -14,7 +14,7 @@ use orch::core::engine::Engine;
 use orch::core::view::{Needs, Projection, View};
 use orch::core::{
     Api, ApiExt, Change, Env, Error, Key, Kind, Live, Page, Read, Registry, Result, Revision, Select, Str,
-    User, Watch, Write, kind, sim,
+    User, Watch, Watches, Write, kind, sim,
 };
 use orch::store::MemStore;
 use serde_json::json;
@@ -88,10 +88,15 @@ struct Rough {
     lose_every: usize,
     refuse_first: usize,
     writes: Arc<AtomicUsize>,
+    watches: Watches,
 }
 
 #[async_trait]
 impl Read for Rough {
+    fn watches(&self) -> Watches {
+        self.watches
+    }
+
     async fn get(&self, key: &Key, at_least: Revision) -> Result<Live> {
         self.below.get(key, at_least).await
     }
@@ -130,7 +135,7 @@ impl Api for Rough {
     }
 
     fn impersonate(&self, user: &User) -> Arc<dyn Api> {
-        let Self { env, lag, lose_every, refuse_first, writes, .. } = self;
+        let Self { env, lag, lose_every, refuse_first, writes, watches, .. } = self;
         Arc::new(Self {
             below: self.below.impersonate(user),
             env: env.clone(),
@@ -138,6 +143,7 @@ impl Api for Rough {
             lose_every: *lose_every,
             refuse_first: *refuse_first,
             writes: Arc::clone(writes),
+            watches: *watches,
         })
     }
 
@@ -148,6 +154,17 @@ impl Api for Rough {
 
 /// Runs the naive controller for an hour; answers how many children there are and how many writes were tried.
 fn children(lag: Duration, lose_every: usize, refuse_first: usize) -> (usize, usize) {
+    run(Naive, Watches::Joint, lag, lose_every, refuse_first)
+}
+
+/// Runs a controller with one parent for an hour.
+fn run(
+    controller: impl Controller,
+    watches: Watches,
+    lag: Duration,
+    lose_every: usize,
+    refuse_first: usize,
+) -> (usize, usize) {
     sim::run(1, |env| async move {
         let registry = Arc::new(Registry::built_in());
         let store = Arc::new(MemStore::new(Arc::clone(&registry)));
@@ -155,15 +172,10 @@ fn children(lag: Duration, lose_every: usize, refuse_first: usize) -> (usize, us
         local.bootstrap().await.unwrap();
         let below: Arc<dyn Api> = Arc::new(local);
         let writes = Arc::new(AtomicUsize::new(0));
-        let rough = Rough {
-            below: Arc::clone(&below),
-            env: env.child("rough"),
-            lag,
-            lose_every,
-            refuse_first,
-            writes: Arc::clone(&writes),
-        };
-        Engine::new(Arc::new(rough), env.child("engine")).with(Naive).start();
+        let (api, counter, rough_env) = (Arc::clone(&below), Arc::clone(&writes), env.child("rough"));
+        let rough =
+            Rough { below: api, env: rough_env, lag, lose_every, refuse_first, writes: counter, watches };
+        Engine::new(Arc::new(rough), env.child("engine")).with(controller).start();
         let parent = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "parent", "namespace": "default"}});
         below.create(parent).await.unwrap();
         env.sleep(Duration::from_secs(3600)).await;
@@ -172,6 +184,46 @@ fn children(lag: Duration, lose_every: usize, refuse_first: usize) -> (usize, us
         env.shutdown().await;
         (count, writes.load(Ordering::Relaxed))
     })
+}
+
+/// Writes a kind that it does not look at, until it has done so once.
+struct Blind(Arc<AtomicUsize>);
+
+impl Controller for Blind {
+    type Observed = (Key, usize);
+
+    fn name(&self) -> &str {
+        "blind"
+    }
+
+    fn needs(&self) -> Needs {
+        Needs::new().of::<Parent>()
+    }
+
+    fn keys(&self, change: &Change, _: &dyn View, out: &mut dyn FnMut(Key)) {
+        if &*change.key().name == "parent" {
+            out(change.key().clone());
+        }
+    }
+
+    fn observe(&self, key: &Key, _: Timestamp, _: &dyn View) -> Option<(Key, usize)> {
+        Some((key.clone(), self.0.fetch_add(1, Ordering::Relaxed)))
+    }
+
+    fn plan(&self, (key, turn): &(Key, usize)) -> Plan {
+        if *turn > 0 {
+            return Plan::new();
+        }
+        let child = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "child", "namespace": &*key.namespace}});
+        Plan::new().write(Write::create(key.sibling(kind::SERVICE_ACCOUNTS, "child"), child))
+    }
+}
+
+#[test]
+fn an_unknown_outcome_of_a_kind_that_is_not_followed_parks_nobody() {
+    let turns = Arc::new(AtomicUsize::new(0));
+    run(Blind(Arc::clone(&turns)), Watches::PerKind, Duration::ZERO, 1, 0);
+    assert_eq!(turns.load(Ordering::Relaxed), 2, "the key had a turn after the lost answer");
 }
 
 #[test]

@@ -31,8 +31,17 @@ pub async fn run(files: &[PathBuf], wait: Duration, as_json: bool) -> ExitCode {
             return code;
         }
     };
+    if applied.is_empty() {
+        let code = refuse(&["no objects in the files".to_owned()], as_json);
+        let _ = cluster.shutdown().await;
+        return code;
+    }
     // What is not ready by then is reported as it is.
-    let _ = cluster.wait_for::<Pod>("", wait, |pods| !pods.is_empty() && pods.iter().all(is_ready)).await;
+    let ready = async {
+        cluster.settle().await?;
+        cluster.wait_for::<Pod>("", wait, |pods| pods.iter().all(is_ready)).await
+    };
+    let _ = tokio::time::timeout(wait, ready).await;
     let pods = cluster.of::<Pod>("").list().await.unwrap_or_default();
     let ok = pods.iter().all(is_ready);
     if as_json {

@@ -80,7 +80,9 @@ async fn execute(lane: &Lane, recorder: &Recorder, key: Key, plan: Plan) {
         failed |= draw(lane, &mut queue, &key, *kind, result);
     }
     if let Some(fresh) = fresh {
-        kinds.iter().for_each(|kind| queue.raise(&key, *kind, fresh));
+        // A kind that the view does not follow would never be seen that far.
+        let followed = kinds.iter().filter(|kind| lane.needs.includes(**kind));
+        followed.for_each(|kind| queue.raise(&key, *kind, fresh));
         lane.poker.poke();
     }
     if failed {
