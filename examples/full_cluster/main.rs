@@ -46,7 +46,7 @@ struct Options {
     #[arg(long, num_args = 1.., value_name = "FILE")]
     manifests: Vec<PathBuf>,
     /// With --manifests: how long to wait for what they ask for
-    #[arg(long, default_value_t = 10, value_name = "SECONDS")]
+    #[arg(long, default_value_t = 7, value_name = "SECONDS")]
     wait: u64,
 }
 
