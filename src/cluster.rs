@@ -245,8 +245,9 @@ impl Cluster {
         Ok(())
     }
 
-    /// Ends every part and waits for it: no task, socket or directory of the cluster is left when it returns. Clones that
-    /// are still held can no longer do anything.
+    /// Ends every part and waits for it: no task, connection, listener or directory of the cluster is left when it returns.
+    /// Clones that are still held can no longer do anything; with the last of them and of its network goes the socket that
+    /// holds the cluster's block of addresses.
     ///
     /// # Errors
     /// [`Error::Directory`] when the volumes cannot be removed.

@@ -121,8 +121,11 @@ async fn story(as_json: bool) -> anyhow::Result<bool> {
     }
     report
         .step("clean shutdown", async {
+            let directory = cluster.directory();
             cluster.shutdown().await?;
-            Ok("no task, socket or directory is left".into())
+            let left = directory.filter(|path| path.exists());
+            anyhow::ensure!(left.is_none(), "{left:?} is left");
+            Ok("every task has ended, the volumes are gone".into())
         })
         .await;
     Ok(report.finish())
