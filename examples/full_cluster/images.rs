@@ -1,7 +1,6 @@
 //! The images: small real servers. A database that counts, and a web server that asks it.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hyper::{Method, StatusCode};
 use orch::runtime::task::{Context, TaskImages};
@@ -44,7 +43,8 @@ async fn database(ctx: Context) -> std::io::Result<()> {
     }
     let file = "/var/lib/db/count";
     let stored = ctx.read_to_string(file).ok().and_then(|text| text.parse().ok()).unwrap_or(0);
-    let count = Arc::new(AtomicU64::new(stored));
+    // Counted and written under one lock: what is in the file is never older than what was answered.
+    let count = Arc::new(Mutex::new(stored));
     ctx.log(&format!("serving, count is {stored}"));
     let state = ctx.clone();
     http::serve(&ctx, PORT, move |method: Method, path: String| {
@@ -52,13 +52,15 @@ async fn database(ctx: Context) -> std::io::Result<()> {
         async move {
             match (method.as_str(), path.strip_prefix("/count/")) {
                 (_, None) if path == "/ready" => (StatusCode::OK, "ready".into()),
-                ("GET", None) if path == "/count" => {
-                    (StatusCode::OK, count.load(Ordering::SeqCst).to_string())
-                }
+                ("GET", None) if path == "/count" => (StatusCode::OK, held(&count).to_string()),
                 ("POST", Some(given)) if given == password => {
-                    let now = count.fetch_add(1, Ordering::SeqCst) + 1;
+                    let mut count = held(&count);
+                    let now = *count + 1;
                     match ctx.write(file, now.to_string().as_bytes()) {
-                        Ok(()) => (StatusCode::OK, now.to_string()),
+                        Ok(()) => {
+                            *count = now;
+                            (StatusCode::OK, now.to_string())
+                        }
                         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
                     }
                 }
@@ -68,6 +70,10 @@ async fn database(ctx: Context) -> std::io::Result<()> {
         }
     })
     .await
+}
+
+fn held(count: &Mutex<u64>) -> MutexGuard<'_, u64> {
+    count.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Greets from its environment and its mounted configuration; `/count` asks the database by its DNS name; `/crash` ends
