@@ -1,5 +1,6 @@
 //! A controller is a function: observe, then plan. The one loop ([`engine`](crate::engine)) does the rest.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -59,6 +60,35 @@ pub trait Controller: Send + Sync + 'static {
     /// it. What a controller remembers of outcomes is lost in a crash, so nothing but explanations and pace may rest on it.
     fn outcome(&self, _key: &Key, _plan: &Plan, _results: &[Result<Live>]) -> Vec<Note> {
         Vec::new()
+    }
+}
+
+/// One instance in several hands, or in one engine after another.
+impl<C: Controller> Controller for Arc<C> {
+    type Observed = C::Observed;
+
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    fn needs(&self) -> Needs {
+        (**self).needs()
+    }
+
+    fn keys(&self, change: &Change, view: &dyn View, out: &mut dyn FnMut(Key)) {
+        (**self).keys(change, view, out);
+    }
+
+    fn observe(&self, key: &Key, now: Timestamp, view: &dyn View) -> Option<Self::Observed> {
+        (**self).observe(key, now, view)
+    }
+
+    fn plan(&self, observed: &Self::Observed) -> Plan {
+        (**self).plan(observed)
+    }
+
+    fn outcome(&self, key: &Key, plan: &Plan, results: &[Result<Live>]) -> Vec<Note> {
+        (**self).outcome(key, plan, results)
     }
 }
 

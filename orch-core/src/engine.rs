@@ -1,7 +1,7 @@
 //! The one loop: it runs every controller.
 //!
 //! Deduplication, exclusion per key, backoff, the concurrency limit, the barrier, events and shutdown live here, once.
-//! The loop decides nothing about objects. Invariants: no two turns of a controller run for one key at a time; no turn
+//! The loop decides nothing about objects; who wants to look at every plan, gives an [`Inspect`]. Invariants: no two turns of a controller run for one key at a time; no turn
 //! begins on a view that lacks the controller's own writes for that key; a key that asks for a turn gets one.
 
 mod barrier;
@@ -56,6 +56,19 @@ impl<C: Controller> Decide for C {
     }
 }
 
+/// Looks at every plan before it is carried out, with the view it was made on: audits, checks, metrics. Changes nothing.
+///
+/// It is asked while the view stands still, so it answers at once; what it counts or keeps is its own.
+pub trait Inspect: Send + Sync {
+    /// What it looks at besides what the controllers need.
+    fn needs(&self) -> Needs {
+        Needs::new()
+    }
+
+    /// A controller has decided what to do about an object. A plan may be empty.
+    fn plan(&self, controller: &str, key: &Key, now: Timestamp, view: &dyn View, plan: &Plan);
+}
+
 /// Runs controllers on one shared view.
 ///
 /// Each controller acts as the user `system:serviceaccount:kube-system:NAME`, and is a crash domain of its own under
@@ -64,6 +77,7 @@ pub struct Engine {
     api: Arc<dyn Api>,
     env: Env,
     controllers: Vec<Arc<dyn Decide>>,
+    inspect: Vec<Arc<dyn Inspect>>,
     backoff: Backoff,
     concurrency: usize,
 }
@@ -72,7 +86,14 @@ impl Engine {
     /// An engine without controllers.
     #[must_use]
     pub fn new(api: Arc<dyn Api>, env: Env) -> Self {
-        Self { api, env, controllers: Vec::new(), backoff: Backoff::default(), concurrency: CONCURRENCY }
+        Self {
+            api,
+            env,
+            controllers: Vec::new(),
+            inspect: Vec::new(),
+            backoff: Backoff::default(),
+            concurrency: CONCURRENCY,
+        }
     }
 
     /// Adds a controller.
@@ -80,6 +101,18 @@ impl Engine {
     pub fn with(mut self, controller: impl Controller) -> Self {
         self.controllers.push(Arc::new(controller));
         self
+    }
+
+    /// Has every plan of every controller looked at, by this one besides those given before.
+    #[must_use]
+    pub fn inspect(mut self, inspect: Arc<dyn Inspect>) -> Self {
+        self.inspect.push(inspect);
+        self
+    }
+
+    /// The names of its controllers, in the order they were added.
+    pub fn controllers(&self) -> impl Iterator<Item = &str> {
+        self.controllers.iter().map(|controller| controller.name())
     }
 
     /// The Api that the controllers talk to.
@@ -104,8 +137,9 @@ impl Engine {
 
     /// Starts the controllers as tasks of the environment; they end when it stops.
     pub fn start(self) {
-        let needs =
-            self.controllers.iter().fold(Needs::new(), |needs, controller| needs.and(&controller.needs()));
+        let needs = self.controllers.iter().map(|controller| controller.needs());
+        let looked_at = self.inspect.iter().map(|inspect| inspect.needs());
+        let needs = needs.chain(looked_at).fold(Needs::new(), |all, needs| all.and(&needs));
         let view = Arc::new(RwLock::new(Cache::new(&needs)));
         let informer = Informer::new(&self.api, &self.env, &needs);
         let mut lanes = Vec::new();
@@ -119,6 +153,7 @@ impl Engine {
                 api: self.api.impersonate(&User::controller(controller.name())),
                 poker: informer.poker(),
                 view: Arc::clone(&view),
+                inspect: self.inspect.clone(),
                 controller,
                 env,
             });
@@ -133,6 +168,7 @@ impl Engine {
 /// One controller at work.
 struct Lane {
     controller: Arc<dyn Decide>,
+    inspect: Vec<Arc<dyn Inspect>>,
     needs: Needs,
     api: Arc<dyn Api>,
     env: Env,

@@ -1,7 +1,8 @@
 //! The environment that a part is given: clock, randomness, tasks, and the domain in which it crashes.
 //!
 //! No crate reads a clock, sleeps, draws randomness or spawns in any other way. Invariants: one seed, one trace; a
-//! child's draws depend on its name and the root's seed alone; every task is awaited by [`Env::shutdown`].
+//! child's draws depend on its name and the root's seed alone; every task is awaited by [`Env::shutdown`]; after a crash
+//! no future of the part is polled again.
 
 mod activity;
 mod random;
@@ -49,7 +50,9 @@ struct Inner {
     random: Mutex<StdRng>,
     edges: bool,
     stop: CancellationToken,
+    /// Those of its children too.
     tasks: TaskTracker,
+    parent: Option<Env>,
     activity: Activity,
 }
 
@@ -96,6 +99,7 @@ impl Env {
             edges,
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
+            parent: None,
             activity: Activity::default(),
         }))
     }
@@ -119,7 +123,8 @@ impl Env {
             skew: self.0.skew + skew,
             edges: self.0.edges,
             stop: self.0.stop.child_token(),
-            tasks: self.0.tasks.clone(),
+            tasks: TaskTracker::new(),
+            parent: Some(self.clone()),
             activity: self.0.activity.clone(),
         }))
     }
@@ -208,7 +213,9 @@ impl Env {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        task::spawn(&self.0.tasks, self.0.stop.clone(), future)
+        let ancestors = std::iter::successors(Some(self), |env| env.0.parent.as_ref());
+        let tokens = ancestors.map(|env| env.0.tasks.token()).collect();
+        task::spawn(tokens, self.0.stop.clone(), future)
     }
 
     /// Who is at work in the whole tree of this environment.
@@ -225,9 +232,24 @@ impl Env {
         }
     }
 
-    /// Ends every task of this part and its children at the point where it waits, as a crash would.
+    /// Ends every task of this part and its children at the point where it waits, as a crash would. A task that is at work
+    /// right now, perhaps the one that calls this, ends when it waits next; [`Env::while_running`] is such a wait.
     pub fn crash(&self) {
         self.0.stop.cancel();
+    }
+
+    /// Completes at once while the environment runs, and never once it has stopped: where a part passes this, it does not
+    /// get any further after a crash, not even in a turn that was under way.
+    pub async fn while_running(&self) {
+        if self.is_stopped() {
+            std::future::pending().await
+        }
+    }
+
+    /// Waits until no task of this part and its children is left, and what they held is given back. After [`Env::crash`].
+    pub async fn ended(&self) {
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
     }
 
     /// Completes when the environment stops.
@@ -241,11 +263,10 @@ impl Env {
         self.0.stop.is_cancelled()
     }
 
-    /// Ends this part and waits until no task of the whole tree that has stopped is left. Call it on the root, last.
+    /// Ends this part and its children and waits until no task of them is left. On the root it comes last.
     pub async fn shutdown(&self) {
         self.crash();
-        self.0.tasks.close();
-        self.0.tasks.wait().await;
+        self.ended().await;
     }
 }
 

@@ -48,7 +48,12 @@ pub(super) async fn run(lane: Arc<Lane>, concurrency: usize) {
 fn begin(lane: &Lane) -> Option<(Key, Option<Plan>)> {
     let view = lane.view.read().unwrap_or_else(PoisonError::into_inner);
     let key = lane.queue().pop(lane.env.elapsed(), |kind| view.revision(kind))?;
-    let plan = lane.controller.decide(&key, lane.env.now(), &*view);
+    let now = lane.env.now();
+    let plan = lane.controller.decide(&key, now, &*view);
+    if let Some(plan) = &plan {
+        let name = lane.controller.name();
+        lane.inspect.iter().for_each(|inspect| inspect.plan(name, &key, now, &*view, plan));
+    }
     Some((key, plan))
 }
 

@@ -6,19 +6,25 @@ use std::task::{Context, Poll};
 
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 /// A task that was spawned by [`Env::spawn`](super::Env::spawn): a future of its answer, `None` when it was stopped or
 /// panicked.
 #[derive(Debug)]
 pub struct Task<T>(JoinHandle<Option<T>>);
 
-pub(super) fn spawn<F>(tasks: &TaskTracker, stop: CancellationToken, future: F) -> Task<F::Output>
+/// The tokens are given back when the future is gone.
+#[expect(clippy::disallowed_methods, reason = "the one place where tasks are spawned")]
+pub(super) fn spawn<F>(tokens: Vec<TaskTrackerToken>, stop: CancellationToken, future: F) -> Task<F::Output>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    Task(tasks.spawn(async move { stop.run_until_cancelled_owned(future).await }))
+    Task(tokio::spawn(async move {
+        let answer = stop.run_until_cancelled_owned(future).await;
+        drop(tokens);
+        answer
+    }))
 }
 
 impl<T> Task<T> {
