@@ -28,8 +28,10 @@ mod status;
 mod template;
 pub mod volume;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use orch_core::controller::Controller;
 use orch_core::engine::Engine;
 
 /// How the controllers work: their timings.
@@ -53,6 +55,9 @@ impl Default for Config {
     }
 }
 
+/// What adds one controller to an engine, a new one each time.
+pub type Add = Box<dyn Fn(Engine) -> Engine + Send + Sync>;
+
 /// Adds every controller of this crate to an engine, with Kubernetes' timings.
 #[must_use]
 pub fn with_all(engine: Engine) -> Engine {
@@ -62,20 +67,45 @@ pub fn with_all(engine: Engine) -> Engine {
 /// Adds every controller of this crate to an engine.
 #[must_use]
 pub fn with_config(engine: Engine, config: &Config) -> Engine {
-    let collector = gc::GarbageCollector::of(std::sync::Arc::clone(engine.api()));
-    engine
-        .with(replicaset::ReplicaSetController::default())
-        .with(deployment::DeploymentController::default())
-        .with(statefulset::StatefulSetController::default())
-        .with(endpointslice::EndpointSliceController::default())
-        .with(namespace::NamespaceController::default())
-        .with(collector)
-        .with(podgc::PodGcController::new(config.pod_gc))
-        .with(nodelifecycle::NodeLifecycleController::new(config.node_lifecycle))
-        .with(nodelifecycle::TaintEvictionController::default())
-        .with(eventttl::EventTtlController::new(config.event_ttl))
-        .with(volume::VolumeBinderController::default())
-        .with(volume::NodeDirectoryProvisioner::new(config.volume_root.clone()))
-        .with(volume::ClaimProtectionController::default())
-        .with(volume::VolumeProtectionController::default())
+    each(config).iter().fold(engine, |engine, (_, add)| add(engine))
+}
+
+/// Every controller of this crate by its name, to be added to engines one by one: who wants some of them, or each in an
+/// engine of its own.
+///
+/// ```
+/// let names: Vec<_> = orch_controllers::each(&Default::default()).into_iter().map(|(name, _)| name).collect();
+/// assert!(names.contains(&"deployment-controller"));
+/// ```
+#[must_use]
+pub fn each(config: &Config) -> Vec<(&'static str, Add)> {
+    let Config { node_lifecycle, pod_gc, event_ttl, volume_root } = config.clone();
+    vec![
+        one("replicaset-controller", replicaset::ReplicaSetController::default),
+        one("deployment-controller", deployment::DeploymentController::default),
+        one("statefulset-controller", statefulset::StatefulSetController::default),
+        one("endpointslice-controller", endpointslice::EndpointSliceController::default),
+        one("namespace-controller", namespace::NamespaceController::default),
+        ("generic-garbage-collector", Box::new(with_collector)),
+        one("pod-garbage-collector", move || podgc::PodGcController::new(pod_gc)),
+        one("node-controller", move || nodelifecycle::NodeLifecycleController::new(node_lifecycle)),
+        one("taint-eviction-controller", nodelifecycle::TaintEvictionController::default),
+        one("event-ttl-controller", move || eventttl::EventTtlController::new(event_ttl)),
+        one("persistentvolume-binder", volume::VolumeBinderController::default),
+        one("node-directory-provisioner", move || volume::NodeDirectoryProvisioner::new(volume_root.clone())),
+        one("pvc-protection-controller", volume::ClaimProtectionController::default),
+        one("pv-protection-controller", volume::VolumeProtectionController::default),
+    ]
+}
+
+fn one<C: Controller>(
+    name: &'static str,
+    make: impl Fn() -> C + Send + Sync + 'static,
+) -> (&'static str, Add) {
+    (name, Box::new(move |engine| engine.with(make())))
+}
+
+fn with_collector(engine: Engine) -> Engine {
+    let collector = gc::GarbageCollector::of(Arc::clone(engine.api()));
+    engine.with(collector)
 }
