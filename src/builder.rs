@@ -1,28 +1,28 @@
 //! Composes a cluster from its parts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use jiff::SignedDuration;
 use orch_api::LocalApi;
 use orch_core::controller::Controller;
-use orch_core::engine::Engine;
+use orch_core::engine::{Engine, Inspect};
 use orch_core::network::Network;
-use orch_core::runtime::Runtime;
 use orch_core::scheduler::Scheduler;
-use orch_core::{Api, Env, KindInfo, Quantity, Registry, Store};
-use orch_net::{DnsServer, LoopbackNetwork, LoopbackOptions, MemNetwork, MemOptions, Names, Proxy};
-use orch_runtime::agent::{Agent, AgentConfig, Timings as AgentTimings};
-use orch_runtime::task::{Context, TaskImages, TaskRuntime, Termination};
-use orch_sched::{FrameworkScheduler, RunOptions};
+use orch_core::{Api, Env, KindInfo, Registry, Store, Str};
+use orch_net::{DnsServer, LoopbackNetwork, LoopbackOptions, MemNetwork, MemOptions, Names};
+use orch_runtime::task::{Context, TaskImages, Termination};
+use orch_sched::FrameworkScheduler;
 use orch_store::{MemStore, Overlay};
 
 use crate::apply::Rehearse;
-use crate::cluster::{Directory, Inner, RunningNode};
-use crate::{Cluster, Error, NodeSpec, Timings};
+use crate::cluster::{Directory, Inner};
+use crate::parts::Parts;
+use crate::recipes::{ControllerRecipe, NodeRecipe, Recipes, SchedulerLayer, Skew};
+use crate::{Cluster, Error, NodeSpec, Part, Timings};
 
-type AddController = Box<dyn FnOnce(Engine) -> Engine + Send>;
 type Through = Box<dyn FnOnce(Arc<dyn Api>) -> Arc<dyn Api> + Send>;
 
 /// Composes a cluster. Every part has a default; each can be replaced by the user's own.
@@ -45,7 +45,11 @@ pub struct ClusterBuilder {
     store: Option<Arc<dyn Store>>,
     network: Option<(Arc<dyn Network>, Names)>,
     scheduler: Option<Box<dyn Scheduler>>,
-    controllers: Vec<AddController>,
+    scheduler_layers: Vec<SchedulerLayer>,
+    controllers: Vec<ControllerRecipe>,
+    is_isolated: bool,
+    inspect: Vec<Arc<dyn Inspect>>,
+    skew: Option<Skew>,
     kinds: Vec<KindInfo>,
     nodes: Vec<NodeSpec>,
     images: TaskImages,
@@ -92,10 +96,59 @@ impl ClusterBuilder {
         self
     }
 
-    /// A controller besides Kubernetes' own.
+    /// A layer around the scheduler, and around the layers given before, each time it starts.
+    #[must_use]
+    pub fn scheduler_through(
+        mut self,
+        layer: impl Fn(Box<dyn Scheduler>) -> Box<dyn Scheduler> + Send + Sync + 'static,
+    ) -> Self {
+        self.scheduler_layers.push(Box::new(layer));
+        self
+    }
+
+    /// A controller besides Kubernetes' own. The same instance goes on when its engine starts again after a crash.
     #[must_use]
     pub fn controller(mut self, controller: impl Controller) -> Self {
-        self.controllers.push(Box::new(|engine| engine.with(controller)));
+        let (name, controller) = (controller.name().into(), Arc::new(controller));
+        let add = Box::new(move |engine: Engine| engine.with(Arc::clone(&controller)));
+        self.controllers.push(ControllerRecipe { name, add });
+        self
+    }
+
+    /// A controller besides Kubernetes' own that is made anew each time its engine starts: what it remembers is lost in a
+    /// crash. The first one is made at once.
+    #[must_use]
+    pub fn controller_made_by<C: Controller>(mut self, make: impl Fn() -> C + Send + Sync + 'static) -> Self {
+        let first = make();
+        let (name, first) = (first.name().into(), Mutex::new(Some(first)));
+        let add = Box::new(move |engine: Engine| {
+            let first = first.lock().unwrap_or_else(PoisonError::into_inner).take();
+            engine.with(first.unwrap_or_else(&make))
+        });
+        self.controllers.push(ControllerRecipe { name, add });
+        self
+    }
+
+    /// Each controller in an engine of its own, with a view of its own: a crash domain each ([`Part::Controller`]). Without,
+    /// one engine runs all on one view ([`Part::Controllers`]), which costs less.
+    #[must_use]
+    pub fn isolate_controllers(mut self) -> Self {
+        self.is_isolated = true;
+        self
+    }
+
+    /// Looks at every plan of every controller with the view it was made on, besides those given before.
+    #[must_use]
+    pub fn inspect(mut self, inspect: Arc<dyn Inspect>) -> Self {
+        self.inspect.push(inspect);
+        self
+    }
+
+    /// How far the wall clock of a part goes wrong, asked each time it starts. A node's holds for its containers and its
+    /// agent; what is said of the agent comes on top.
+    #[must_use]
+    pub fn skew(mut self, skew: impl Fn(&Part) -> SignedDuration + Send + Sync + 'static) -> Self {
+        self.skew = Some(Box::new(skew));
         self
     }
 
@@ -167,7 +220,8 @@ impl ClusterBuilder {
         if let Some(why) = self.bad_images.pop() {
             return Err(Error::Builder { field: "image".into(), why });
         }
-        let nodes = self.nodes.iter().map(NodeSpec::quantities).collect::<Result<Vec<_>, _>>()?;
+        let nodes = nodes(std::mem::take(&mut self.nodes))?;
+        self.check_controllers()?;
         let env = self.env.take().unwrap_or_else(Env::real);
         let registry = self.registry.take().unwrap_or_else(|| Arc::new(Registry::built_in()));
         for kind in std::mem::take(&mut self.kinds) {
@@ -186,18 +240,59 @@ impl ClusterBuilder {
             Some(layer) => layer(Arc::clone(&api)),
             None => Arc::clone(&api),
         };
-        self.start_control_plane(&env, &parts, &directory);
-        let dns = start_network(&env, &parts, &network, names).await?;
-        let mut running = BTreeMap::new();
-        for (node, capacity) in self.nodes.iter().zip(nodes) {
-            running.insert(
-                node.name.clone(),
-                self.start_node(&env, &parts, &network, &directory, node, capacity),
-            );
+        let dns = start_dns(&env, &*network, &names).await?;
+        let rehearse = rehearse(store, registry, new_api);
+        let is_isolated = self.is_isolated;
+        let recipes = self.recipes(env.clone(), parts, Arc::clone(&network), names, &directory, nodes);
+        let parts = Parts::start(recipes, is_isolated);
+        let directory = Mutex::new(Some(directory));
+        Ok(Cluster::new(Inner { env, api, rehearse, network, dns, parts, directory }))
+    }
+
+    fn recipes(
+        self,
+        env: Env,
+        api: Arc<dyn Api>,
+        network: Arc<dyn Network>,
+        names: Names,
+        directory: &Directory,
+        nodes: BTreeMap<Str, NodeRecipe>,
+    ) -> Recipes {
+        // The nodes of a process share its file system, and volumes have unique names.
+        let volumes = directory.path().join("volumes");
+        let scheduler = self.scheduler.unwrap_or_else(|| Box::new(FrameworkScheduler::default()));
+        let own = controllers(&self.timings, &volumes);
+        Recipes {
+            env,
+            api,
+            network,
+            names,
+            controllers: own.into_iter().chain(self.controllers).collect(),
+            inspect: self.inspect,
+            scheduler: Mutex::new(scheduler),
+            scheduler_layers: self.scheduler_layers,
+            nodes,
+            images: self.images,
+            lease_renewal: self.timings.node_lease_renewal,
+            directory: directory.path().to_owned(),
+            volumes,
+            skew: self.skew,
         }
-        let (nodes, directory) = (Mutex::new(running), Mutex::new(Some(directory)));
-        let rehearse = rehearse(store, Arc::clone(&registry), new_api);
-        Ok(Cluster::new(Inner { env, api, rehearse, network, dns, nodes, directory }))
+    }
+
+    /// Where each controller is a part of its own, its name must tell it apart.
+    fn check_controllers(&self) -> Result<(), Error> {
+        let own = orch_controllers::each(&orch_controllers::Config::default());
+        let mut names: BTreeSet<Str> = own.into_iter().map(|(name, _)| name.into()).collect();
+        let twice = self.controllers.iter().find(|recipe| !names.insert(Arc::clone(&recipe.name)));
+        match twice.filter(|_| self.is_isolated) {
+            Some(twice) => {
+                let why =
+                    format!("two are named {:?}: each needs a name of its own to be isolated", &*twice.name);
+                Err(Error::Builder { field: "controller".into(), why })
+            }
+            None => Ok(()),
+        }
     }
 
     fn make_network(&mut self, env: &Env) -> Result<(Arc<dyn Network>, Names), Error> {
@@ -225,75 +320,39 @@ impl ClusterBuilder {
                 .map_err(|source| Error::Directory { path: std::env::temp_dir(), source }),
         }
     }
-
-    fn start_control_plane(&mut self, env: &Env, api: &Arc<dyn Api>, directory: &Directory) {
-        let mut config = orch_controllers::Config::default();
-        config.node_lifecycle.grace = self.timings.node_grace;
-        config.pod_gc.quarantine = self.timings.pod_gc_quarantine;
-        config.event_ttl = self.timings.event_ttl;
-        config.volume_root = volumes(directory).to_string_lossy().into();
-        let engine =
-            orch_controllers::with_config(Engine::new(Arc::clone(api), env.child("controllers")), &config);
-        let added = std::mem::take(&mut self.controllers);
-        added.into_iter().fold(engine, |engine, add| add(engine)).start();
-        let scheduler = self.scheduler.take().unwrap_or_else(|| Box::new(FrameworkScheduler::default()));
-        orch_sched::start(api, &env.child("scheduler"), scheduler, RunOptions::default());
-    }
-
-    fn start_node(
-        &self,
-        env: &Env,
-        api: &Arc<dyn Api>,
-        network: &Arc<dyn Network>,
-        directory: &Directory,
-        node: &NodeSpec,
-        capacity: BTreeMap<String, Quantity>,
-    ) -> RunningNode {
-        let env = env.child(&format!("node/{}", node.name));
-        let root = directory.path().join(&node.name);
-        let runtime: Arc<dyn Runtime> = match &node.runtime {
-            Some(make) => make(&env),
-            None => {
-                let builder = TaskRuntime::builder(&env, Arc::clone(network)).images(self.images.clone());
-                Arc::new(builder.root(root.join("containers")).build())
-            }
-        };
-        let mut config = AgentConfig::new(node.name.as_str()).data_dir(root);
-        config.capacity = capacity;
-        config.labels = node.labels.clone();
-        config = node.taints.iter().fold(config, |config, (key, value, effect)| {
-            config.taint(key.as_str(), value.as_str(), effect.as_str())
-        });
-        let renewal = self.timings.node_lease_renewal;
-        config = config.timings(|timings: &mut AgentTimings| timings.lease_renew = renewal);
-        env.spawn(Agent::new(&env, api, &runtime, network, config).run());
-        let (parts, part, name, root) =
-            (Arc::clone(api), env.child("reclaim"), node.name.clone(), volumes(directory));
-        env.spawn(async move { orch_runtime::reclaim::run(parts, part, &name, root).await });
-        RunningNode { env, runtime }
-    }
 }
 
-/// Where node-local volumes stand; the nodes of a process share its file system, and volumes have unique names.
-fn volumes(directory: &Directory) -> PathBuf {
-    directory.path().join("volumes")
+/// Kubernetes' own controllers.
+fn controllers(timings: &Timings, volumes: &Path) -> Vec<ControllerRecipe> {
+    let mut config = orch_controllers::Config::default();
+    config.node_lifecycle.grace = timings.node_grace;
+    config.pod_gc.quarantine = timings.pod_gc_quarantine;
+    config.event_ttl = timings.event_ttl;
+    config.volume_root = volumes.to_string_lossy().into();
+    let each = orch_controllers::each(&config).into_iter();
+    each.map(|(name, add)| ControllerRecipe { name: name.into(), add }).collect()
 }
 
-/// The proxy, the names, and on real sockets a DNS server for programs outside of the cluster.
-async fn start_network(
-    env: &Env,
-    api: &Arc<dyn Api>,
-    network: &Arc<dyn Network>,
-    names: Names,
-) -> Result<Option<DnsServer>, Error> {
-    env.spawn(Proxy::new(api, env, Arc::clone(network)).run());
-    let (follower, parts, names_env) = (names.clone(), Arc::clone(api), env.child("names"));
-    env.spawn(async move { follower.follow(parts, names_env).await });
+fn nodes(specs: Vec<NodeSpec>) -> Result<BTreeMap<Str, NodeRecipe>, Error> {
+    let mut nodes = BTreeMap::new();
+    for spec in specs {
+        let (name, capacity): (Str, _) = (spec.name.as_str().into(), spec.quantities()?);
+        if nodes.contains_key(&name) {
+            let why = format!("two are named {name:?}: each node needs a name of its own");
+            return Err(Error::Builder { field: "nodes".into(), why });
+        }
+        nodes.insert(name, NodeRecipe { spec, capacity });
+    }
+    Ok(nodes)
+}
+
+/// On real sockets, a DNS server for programs outside of the cluster.
+async fn start_dns(env: &Env, network: &dyn Network, names: &Names) -> Result<Option<DnsServer>, Error> {
     if env.is_virtual() {
         return Ok(None);
     }
     let address = network.node("cluster-dns").await.map_err(Error::Socket)?;
-    Ok(Some(DnsServer::start(env, names, address).await?))
+    Ok(Some(DnsServer::start(env, names.clone(), address).await?))
 }
 
 /// Makes an Api over a store, always the same way.

@@ -16,7 +16,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::apply::{self, Applied, Rehearse};
-use crate::{ClusterBuilder, Error};
+use crate::parts::Parts;
+use crate::{ClusterBuilder, Error, Part};
 
 /// A cluster in this process. Cloning copies a pointer; the cluster runs until [`Cluster::shutdown`], or until the last
 /// clone is dropped: then its tasks end at their next wait, but nobody waits for them.
@@ -29,14 +30,8 @@ pub(crate) struct Inner {
     pub(crate) rehearse: Rehearse,
     pub(crate) network: Arc<dyn Network>,
     pub(crate) dns: Option<DnsServer>,
-    pub(crate) nodes: Mutex<BTreeMap<String, RunningNode>>,
+    pub(crate) parts: Parts,
     pub(crate) directory: Mutex<Option<Directory>>,
-}
-
-/// A node at work: ending its environment is its death.
-pub(crate) struct RunningNode {
-    pub(crate) env: Env,
-    pub(crate) runtime: Arc<dyn Runtime>,
 }
 
 /// Where the nodes keep volumes.
@@ -227,22 +222,70 @@ impl Cluster {
         let key = Key::new(orch_core::kind::PODS, namespace, pod);
         let live = self.0.api.get(&key, Revision::ZERO).await?;
         let node = live.field("spec.nodeName").unwrap_or_default().to_owned();
-        let runtime = {
-            let nodes = self.0.nodes.lock().unwrap_or_else(PoisonError::into_inner);
-            nodes.get(&node).map(|node| Arc::clone(&node.runtime)).ok_or(Error::NoNode { name: node })?
-        };
+        let runtime = self.runtime(&node).ok_or(Error::NoNode { name: node })?;
         Ok(crate::node::logs(&*runtime, live.uid(), container).await)
     }
 
-    /// A node dies: its agent and containers stop at once, nobody tells the cluster.
+    /// Everything of it that can crash alone, in a fixed order.
+    #[must_use]
+    pub fn parts(&self) -> Vec<Part> {
+        self.0.parts.all()
+    }
+
+    /// Whether a part is there and has not crashed since it was last started.
+    #[must_use]
+    pub fn is_running(&self, part: &Part) -> bool {
+        self.0.parts.is_running(part)
+    }
+
+    /// A part crashes: its tasks stop where they wait, what it remembers is lost, nobody tells the cluster. It may be asked
+    /// for from inside a call of that very part: the call never comes back then. What is down stays as it is.
+    ///
+    /// ```
+    /// use orch::{Cluster, Part};
+    /// orch::core::sim::run(7, |env| async move {
+    ///     let cluster = Cluster::builder().env(env).start().await.unwrap();
+    ///     cluster.crash(&Part::Scheduler).unwrap();
+    ///     assert!(!cluster.is_running(&Part::Scheduler));
+    ///     cluster.restart(&Part::Scheduler).unwrap();
+    ///     cluster.settle().await.unwrap();
+    ///     assert!(cluster.crash(&Part::Node("n9".into())).is_err());
+    ///     cluster.shutdown().await.unwrap();
+    /// });
+    /// ```
     ///
     /// # Errors
-    /// [`Error::NoNode`].
+    /// [`Error::NoPart`].
+    pub fn crash(&self, part: &Part) -> Result<(), Error> {
+        self.0.parts.crash(part)
+    }
+
+    /// Starts a part anew, with a random stream of its own; one that runs crashes first. A node is a machine that boots: it
+    /// has no containers and a new agent. An agent comes back to the containers that it had left.
+    ///
+    /// # Errors
+    /// [`Error::NoPart`]; [`Error::NoNode`] for the agent of a node that is down.
+    pub fn restart(&self, part: &Part) -> Result<(), Error> {
+        self.0.parts.restart(part)
+    }
+
+    /// The runtime of a node that runs.
+    #[must_use]
+    pub fn runtime(&self, node: &str) -> Option<Arc<dyn Runtime>> {
+        self.0.parts.runtime(node)
+    }
+
+    /// A node dies: its agent and containers stop at once, nobody tells the cluster. It comes back by
+    /// [`Cluster::restart`].
+    ///
+    /// # Errors
+    /// [`Error::NoNode`] when no node of that name runs.
     pub fn kill_node(&self, name: &str) -> Result<(), Error> {
-        let mut nodes = self.0.nodes.lock().unwrap_or_else(PoisonError::into_inner);
-        let node = nodes.remove(name).ok_or_else(|| Error::NoNode { name: name.to_owned() })?;
-        node.env.crash();
-        Ok(())
+        let part = Part::Node(name.into());
+        if !self.is_running(&part) {
+            return Err(Error::NoNode { name: name.to_owned() });
+        }
+        self.crash(&part)
     }
 
     /// Ends every part and waits for it: no task, connection, listener or directory of the cluster is left when it returns.
@@ -253,7 +296,7 @@ impl Cluster {
     /// [`Error::Directory`] when the volumes cannot be removed.
     pub async fn shutdown(&self) -> Result<(), Error> {
         self.0.env.shutdown().await;
-        self.0.nodes.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.0.parts.clear();
         match self.0.directory.lock().unwrap_or_else(PoisonError::into_inner).take() {
             Some(Directory::Temporary(directory)) => {
                 let path = directory.path().to_owned();

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::Part;
 use crate::apply::Refusal;
 
 /// Why a cluster did not do it.
@@ -42,6 +43,12 @@ pub enum Error {
     NoNode {
         /// As given.
         name: String,
+    },
+    /// The cluster has no such part, or has been shut down.
+    #[error("there is no part {part}")]
+    NoPart {
+        /// As given.
+        part: Part,
     },
     /// A builder was given something that cannot be.
     #[error("{field}: {why}")]

@@ -34,7 +34,11 @@ mod apply;
 mod builder;
 mod cluster;
 mod error;
+mod mortal;
 mod node;
+mod part;
+mod parts;
+mod recipes;
 mod timings;
 
 pub use apply::{Applied, Refusal};
@@ -42,6 +46,7 @@ pub use builder::ClusterBuilder;
 pub use cluster::Cluster;
 pub use error::Error;
 pub use node::NodeSpec;
+pub use part::Part;
 pub use timings::Timings;
 
 pub use orch_controllers as controllers;

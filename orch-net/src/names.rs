@@ -8,14 +8,15 @@ mod zone;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
+use std::future::Future;
 use std::io;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 
 use orch_core::network::CLUSTER_DOMAIN;
 use orch_core::view::Needs;
-use orch_core::{Api, Env, Str};
+use orch_core::{Api, Env, Key, Str};
 
 use crate::facts::{self, Follower, Service, Slice};
 
@@ -51,6 +52,8 @@ struct Table {
     services: BTreeMap<Str, Zones>,
     /// The full names of an address.
     pointers: BTreeMap<IpAddr, BTreeSet<Str>>,
+    /// Services whose names were taken from the cluster.
+    followed: BTreeSet<Key>,
 }
 
 /// The Services of one namespace; each with its names, relative to its own, which is the empty one.
@@ -79,43 +82,34 @@ pub struct Target {
 }
 
 impl Names {
-    /// Keeps the names what the cluster's Services and EndpointSlices say, for ever.
-    pub async fn follow(&self, api: Arc<dyn Api>, env: Env) -> Infallible {
-        let mut follower = Follower::new(&api, &env, &Needs::new().of::<Service>().of::<Slice>());
-        loop {
-            let dirty = follower.next().await;
-            for key in dirty.services {
-                let names = facts::service(follower.view(), &key)
-                    .map(|(service, slices)| zone::records(&key, service, &slices))
-                    .unwrap_or_default();
-                self.replace(&key.namespace, &key.name, names);
+    /// Keeps the names what the cluster's Services and EndpointSlices say, for ever. What is known stays when the future is
+    /// dropped; the next one that follows brings it up to date, Services that are gone meanwhile included. It counts as a
+    /// part at work from the call on, before the future is polled.
+    pub fn follow(&self, api: &Arc<dyn Api>, env: &Env) -> impl Future<Output = Infallible> + Send + use<> {
+        let mut follower = Follower::new(api, env, &Needs::new().of::<Service>().of::<Slice>());
+        let names = self.clone();
+        async move {
+            let mut before = names.table_mut().followed.clone();
+            loop {
+                let mut services = follower.next().await.services;
+                services.append(&mut before);
+                for key in services {
+                    let records = facts::service(follower.view(), &key)
+                        .map(|(service, slices)| zone::records(&key, service, &slices));
+                    names.table_mut().take_in(key, records.unwrap_or_default());
+                }
+                follower.done();
             }
-            follower.done();
         }
     }
 
     /// The names of a Service from now on; without names it is gone.
     pub fn replace(&self, namespace: &str, service: &str, names: BTreeMap<Str, Records>) {
-        let mut table = self.0.table.write().unwrap_or_else(PoisonError::into_inner);
-        let Table { services, pointers } = &mut *table;
-        let full = format!("{service}.{namespace}.svc.{CLUSTER_DOMAIN}");
-        let zones = services.entry(namespace.into()).or_default();
-        for (address, name) in zones.remove(service).iter().flat_map(|old| pointers_of(old, &full)) {
-            if let Some(names) = pointers.get_mut(&address) {
-                names.remove(&name);
-                if names.is_empty() {
-                    pointers.remove(&address);
-                }
-            }
-        }
-        for (address, name) in pointers_of(&names, &full) {
-            pointers.entry(address).or_default().insert(name);
-        }
-        if !names.is_empty() {
-            zones.insert(service.into(), names);
-        } else if zones.is_empty() {
-            services.remove(namespace);
-        }
+        self.table_mut().replace(namespace, service, names);
+    }
+
+    fn table_mut(&self) -> RwLockWriteGuard<'_, Table> {
+        self.0.table.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What a full name stands for, in any case, with or without the last dot; `None` when there is no such name. A name
@@ -200,6 +194,41 @@ impl Names {
             answers.rotate_left(by);
         }
         answers
+    }
+}
+
+impl Table {
+    /// What the cluster says of a Service.
+    fn take_in(&mut self, service: Key, names: BTreeMap<Str, Records>) {
+        let is_gone = names.is_empty();
+        self.replace(&service.namespace, &service.name, names);
+        if is_gone {
+            self.followed.remove(&service);
+        } else {
+            self.followed.insert(service);
+        }
+    }
+
+    fn replace(&mut self, namespace: &str, service: &str, names: BTreeMap<Str, Records>) {
+        let Self { services, pointers, .. } = self;
+        let full = format!("{service}.{namespace}.svc.{CLUSTER_DOMAIN}");
+        let zones = services.entry(namespace.into()).or_default();
+        for (address, name) in zones.remove(service).iter().flat_map(|old| pointers_of(old, &full)) {
+            if let Some(names) = pointers.get_mut(&address) {
+                names.remove(&name);
+                if names.is_empty() {
+                    pointers.remove(&address);
+                }
+            }
+        }
+        for (address, name) in pointers_of(&names, &full) {
+            pointers.entry(address).or_default().insert(name);
+        }
+        if !names.is_empty() {
+            zones.insert(service.into(), names);
+        } else if zones.is_empty() {
+            services.remove(namespace);
+        }
     }
 }
 

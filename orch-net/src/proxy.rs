@@ -50,13 +50,12 @@ struct Served {
 }
 
 impl Proxy {
-    /// A proxy that has seen nothing yet.
+    /// A proxy that has seen nothing yet; `env` is its own, a child of the cluster's.
     #[must_use]
     pub fn new(api: &Arc<dyn Api>, env: &Env, network: Arc<dyn Network>) -> Self {
-        let env = env.child("proxy");
-        let follower = Follower::new(api, &env, &Needs::new().of::<Service>().of::<Slice>().of::<Node>());
+        let follower = Follower::new(api, env, &Needs::new().of::<Service>().of::<Slice>().of::<Node>());
         Self {
-            env,
+            env: env.clone(),
             network,
             follower,
             services: BTreeMap::new(),

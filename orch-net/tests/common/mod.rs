@@ -42,10 +42,8 @@ impl World {
             LocalApi::builder(store, env.clone(), registry).service_range(network.ranges().services).build();
         api.bootstrap().await.unwrap();
         let api: Arc<dyn Api> = Arc::new(api);
-        env.spawn(Proxy::new(&api, env, Arc::clone(&network)).run());
-        let (follower, followed) = (names.clone(), Arc::clone(&api));
-        let names_env = env.child("names");
-        env.spawn(async move { follower.follow(followed, names_env).await });
+        env.spawn(Proxy::new(&api, &env.child("proxy"), Arc::clone(&network)).run());
+        env.spawn(names.follow(&api, &env.child("names")));
         let world = Self { env: env.clone(), api, network, names, revision: Mutex::default() };
         world.create(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})).await;
         world

@@ -51,6 +51,7 @@ impl Edges {
     /// Does a batch of commands.
     pub(super) async fn execute(self: Arc<Self>, batch: Vec<Command>) -> Answers {
         self.env.edge().await;
+        self.env.while_running().await;
         let is_write = matches!(
             batch.first().map(|command| &command.action),
             Some(Action::Status(_) | Action::Delete(_))
