@@ -13,6 +13,8 @@ use std::time::Duration;
 use orch_core::{Api, ApiExt, Env, Event, Feed, Live, Read, Result, Select, User, Write, kind};
 use serde_json::{Value, json};
 
+use crate::agent::MemoryDisk;
+
 /// What waits for the directory to be removed.
 const FINALIZER: &str = "orch.local/node-directory";
 /// Who made the volume.
@@ -23,6 +25,21 @@ const RETRY: Duration = Duration::from_secs(10);
 /// Removes the directories of one node under `root`, for ever. Dropping the future leaves a volume as it was, or its
 /// directory gone and the volume to be finished by the next one that runs.
 pub async fn run(api: Arc<dyn Api>, env: Env, node: &str, root: PathBuf) {
+    work(api, env, node, root, |directory| std::fs::remove_dir_all(directory)).await;
+}
+
+/// As [`run`], for a node whose agent has that disk.
+pub async fn run_on(disk: MemoryDisk, api: Arc<dyn Api>, env: Env, node: &str, root: PathBuf) {
+    work(api, env, node, root, |directory| disk.remove_dir_all(directory)).await;
+}
+
+async fn work(
+    api: Arc<dyn Api>,
+    env: Env,
+    node: &str,
+    root: PathBuf,
+    remove: impl Fn(&Path) -> io::Result<()>,
+) {
     let mut user = User::new(format!("system:node:{node}"));
     user.groups = vec!["system:nodes".into()];
     let api = api.impersonate(&user);
@@ -33,7 +50,7 @@ pub async fn run(api: Arc<dyn Api>, env: Env, node: &str, root: PathBuf) {
         let Event::Changed(change) = feed.next().await else { continue };
         let Some(volume) = &change.now else { continue };
         let Some(directory) = abandoned(volume, &root) else { continue };
-        while let Err(error) = remove(&directory) {
+        while let Err(error) = is_gone(remove(&directory)) {
             tracing::warn!(%error, volume = %volume.key(), "directory not removed; trying again");
             env.sleep(RETRY).await;
         }
@@ -60,8 +77,9 @@ fn abandoned(volume: &Live, root: &Path) -> Option<PathBuf> {
     (is_ours && directory == Path::new(path)).then_some(directory)
 }
 
-fn remove(directory: &Path) -> io::Result<()> {
-    match std::fs::remove_dir_all(directory) {
+/// A directory that is not there is as good as removed.
+fn is_gone(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
@@ -109,9 +127,17 @@ mod tests {
     fn a_directory_that_is_gone_is_removed() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("pvc-1");
+        let disk = MemoryDisk::default();
         std::fs::create_dir_all(path.join("data")).unwrap();
-        remove(&path).unwrap();
-        assert!(!path.exists());
-        remove(&path).unwrap();
+        disk.create_dir_all(path.join("data")).unwrap();
+        for _ in 0..2 {
+            is_gone(std::fs::remove_dir_all(&path)).unwrap();
+            is_gone(disk.remove_dir_all(&path)).unwrap();
+            assert!(!path.exists() && !disk.exists(&path));
+        }
+        std::fs::write(&path, "").unwrap();
+        disk.write(&path, "").unwrap();
+        assert!(is_gone(std::fs::remove_dir_all(&path)).is_err());
+        assert!(is_gone(disk.remove_dir_all(&path)).is_err());
     }
 }

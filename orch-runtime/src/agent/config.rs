@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use orch_core::{Quantity, Str};
 
+use super::MemoryDisk;
+
 /// A taint that the node registers with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Taint {
@@ -104,6 +106,8 @@ pub struct AgentConfig {
     pub reserved: BTreeMap<String, Quantity>,
     /// Where pods' directories stand.
     pub data_dir: PathBuf,
+    /// What `data_dir` and host paths are on; `None` for the disk of the machine.
+    pub memory_disk: Option<MemoryDisk>,
     /// When things are done.
     pub timings: Timings,
 }
@@ -121,6 +125,7 @@ impl AgentConfig {
             |(name, amount): (&str, &str)| (name.to_owned(), amount.parse().expect("a constant quantity"));
         Self {
             data_dir: std::env::temp_dir().join("orch").join(&*node),
+            memory_disk: None,
             node,
             labels: BTreeMap::new(),
             taints: Vec::new(),
@@ -162,6 +167,14 @@ impl AgentConfig {
     #[must_use]
     pub fn data_dir(mut self, path: impl Into<PathBuf>) -> Self {
         self.data_dir = path.into();
+        self
+    }
+
+    /// With volumes and host paths on a disk in memory, for runtimes that open no files of the machine. It outlives the
+    /// agent: the next one that is given a clone of it finds what this one made.
+    #[must_use]
+    pub fn memory_disk(mut self, disk: MemoryDisk) -> Self {
+        self.memory_disk = Some(disk);
         self
     }
 

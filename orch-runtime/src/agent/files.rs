@@ -29,14 +29,24 @@ pub(super) trait Files: Send + Sync {
     fn names(&self, dir: &Path) -> Vec<String>;
 }
 
+/// A volume could not be made.
+pub(super) fn volume_failed(path: &Path, error: &io::Error) -> Error {
+    Error::files(format!("cannot make {}", path.display()), error)
+}
+
+/// A part of a volume could not be had.
+pub(super) fn mount_failed(mount: &MountPlan, error: &io::Error) -> Error {
+    let what = format!("failed to prepare subPath for volumeMount {}", mount.container.display());
+    Error::files(what, error)
+}
+
 /// The disk of the machine.
 #[derive(Debug, Default)]
 pub(super) struct Disk;
 
 impl Files for Disk {
     fn make(&self, volume: &Prepared) -> Result<(), Error> {
-        let failed =
-            |error: io::Error| Error::files(format!("cannot make {}", volume.path.display()), &error);
+        let failed = |error: io::Error| volume_failed(&volume.path, &error);
         match &volume.content {
             Content::Empty => {
                 fs::create_dir_all(&volume.path).map_err(failed)?;
@@ -50,12 +60,7 @@ impl Files for Disk {
 
     fn follow(&self, mount: &MountPlan) -> Result<PathBuf, Error> {
         let Some(sub) = &mount.sub else { return Ok(mount.volume.clone()) };
-        let failed = |error: io::Error| {
-            Error::files(
-                format!("failed to prepare subPath for volumeMount {}", mount.container.display()),
-                &error,
-            )
-        };
+        let failed = |error: io::Error| mount_failed(mount, &error);
         let root = mount.volume.canonicalize().map_err(failed)?;
         let wanted = root.join(&sub.path);
         let SubPath { path, copy_to } = sub;
@@ -202,7 +207,7 @@ fn copy_all(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 fn host(path: &Path, kind: HostType) -> Result<(), Error> {
-    let failed = |error: io::Error| Error::files(format!("cannot make {}", path.display()), &error);
+    let failed = |error: io::Error| volume_failed(path, &error);
     let data = fs::metadata(path);
     if data.is_err() {
         match kind {
@@ -212,15 +217,15 @@ fn host(path: &Path, kind: HostType) -> Result<(), Error> {
         }
     }
     let is = |check: fn(&fs::Metadata) -> bool| fs::metadata(path).is_ok_and(|data| check(&data));
-    let (right, what) = match kind {
-        HostType::Any => return Ok(()),
-        HostType::Directory | HostType::DirectoryOrCreate => (is(fs::Metadata::is_dir), "directory"),
-        HostType::File | HostType::FileOrCreate => (is(fs::Metadata::is_file), "file"),
-        HostType::Socket => (is(|data| data.file_type().is_socket()), "socket file"),
-        HostType::CharDevice => (is(|data| data.file_type().is_char_device()), "character device"),
-        HostType::BlockDevice => (is(|data| data.file_type().is_block_device()), "block device"),
+    let right = match kind {
+        HostType::Any => true,
+        HostType::Directory | HostType::DirectoryOrCreate => is(fs::Metadata::is_dir),
+        HostType::File | HostType::FileOrCreate => is(fs::Metadata::is_file),
+        HostType::Socket => is(|data| data.file_type().is_socket()),
+        HostType::CharDevice => is(|data| data.file_type().is_char_device()),
+        HostType::BlockDevice => is(|data| data.file_type().is_block_device()),
     };
-    if right { Ok(()) } else { Err(Error::HostPathType { path: path.to_owned(), what }) }
+    if right { Ok(()) } else { Err(Error::HostPathType { path: path.to_owned(), what: kind.what() }) }
 }
 
 #[cfg(test)]

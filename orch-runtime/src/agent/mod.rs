@@ -28,6 +28,7 @@ mod fields;
 mod files;
 mod http;
 mod member;
+mod memory;
 mod node;
 mod phase;
 mod pod;
@@ -45,6 +46,7 @@ mod volumes;
 mod worker;
 
 pub use config::{AgentConfig, Doubling, Taint, Timings};
+pub use memory::MemoryDisk;
 
 use std::sync::Arc;
 
@@ -59,7 +61,7 @@ use self::command::{Action, Command, Input, Now};
 use self::core::Core;
 use self::driver::{Answers, Edges, batches, events};
 use self::feeds::Feeds;
-use self::files::Disk;
+use self::files::{Disk, Files};
 use self::worker::Abilities;
 
 /// The agent of one node, ready to run.
@@ -141,12 +143,16 @@ impl Agent {
         let part = env.activity().part();
         part.follows(feeds.poker());
         part.pending(1);
+        let files: Arc<dyn Files> = match config.memory_disk.clone() {
+            Some(disk) => Arc::new(disk),
+            None => Arc::new(Disk),
+        };
         let edges = Edges {
             env: env.clone(),
             api,
             runtime: Arc::clone(runtime),
             network: Arc::clone(network),
-            files: Arc::new(Disk),
+            files,
             recorder: Recorder::new("kubelet"),
             node: config.node.clone(),
         };

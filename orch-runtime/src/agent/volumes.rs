@@ -38,6 +38,20 @@ pub(super) enum HostType {
     BlockDevice,
 }
 
+impl HostType {
+    /// In words, as in `hostPath type check failed`.
+    pub(super) fn what(self) -> &'static str {
+        match self {
+            Self::Any => "anything",
+            Self::DirectoryOrCreate | Self::Directory => "directory",
+            Self::FileOrCreate | Self::File => "file",
+            Self::Socket => "socket file",
+            Self::CharDevice => "character device",
+            Self::BlockDevice => "block device",
+        }
+    }
+}
+
 /// What stands behind a volume.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Content {
