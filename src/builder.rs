@@ -10,9 +10,11 @@ use orch_api::LocalApi;
 use orch_core::controller::Controller;
 use orch_core::engine::{Engine, Inspect};
 use orch_core::network::Network;
+use orch_core::runtime::Runtime;
 use orch_core::scheduler::Scheduler;
 use orch_core::{Api, Env, KindInfo, Registry, Store, Str};
 use orch_net::{DnsServer, LoopbackNetwork, LoopbackOptions, MemNetwork, MemOptions, Names};
+use orch_runtime::agent::MemoryDisk;
 use orch_runtime::task::{Context, TaskImages, Termination};
 use orch_sched::FrameworkScheduler;
 use orch_store::{MemStore, Overlay};
@@ -20,7 +22,7 @@ use orch_store::{MemStore, Overlay};
 use crate::apply::Rehearse;
 use crate::cluster::{Directory, Inner};
 use crate::parts::Parts;
-use crate::recipes::{ControllerRecipe, NodeRecipe, Recipes, SchedulerLayer, Skew};
+use crate::recipes::{ControllerRecipe, NodeRecipe, Recipes, RuntimeLayer, SchedulerLayer, Skew};
 use crate::{Cluster, Error, NodeSpec, Part, Timings};
 
 type Through = Box<dyn FnOnce(Arc<dyn Api>) -> Arc<dyn Api> + Send>;
@@ -46,6 +48,7 @@ pub struct ClusterBuilder {
     network: Option<(Arc<dyn Network>, Names)>,
     scheduler: Option<Box<dyn Scheduler>>,
     scheduler_layers: Vec<SchedulerLayer>,
+    runtime_layers: Vec<RuntimeLayer>,
     controllers: Vec<ControllerRecipe>,
     is_isolated: bool,
     inspect: Vec<Arc<dyn Inspect>>,
@@ -56,6 +59,7 @@ pub struct ClusterBuilder {
     bad_images: Vec<String>,
     timings: Timings,
     directory: Option<PathBuf>,
+    memory_disk: Option<MemoryDisk>,
     through: Option<Through>,
 }
 
@@ -103,6 +107,17 @@ impl ClusterBuilder {
         layer: impl Fn(Box<dyn Scheduler>) -> Box<dyn Scheduler> + Send + Sync + 'static,
     ) -> Self {
         self.scheduler_layers.push(Box::new(layer));
+        self
+    }
+
+    /// A layer around the runtime of a node, by the node's name, each time a machine starts: counting, checks, faults. Layers
+    /// stand around each other in the order they are given.
+    #[must_use]
+    pub fn runtimes_through(
+        mut self,
+        layer: impl Fn(&str, Arc<dyn Runtime>) -> Arc<dyn Runtime> + Send + Sync + 'static,
+    ) -> Self {
+        self.runtime_layers.push(Box::new(layer));
         self
     }
 
@@ -201,6 +216,15 @@ impl ClusterBuilder {
         self
     }
 
+    /// Nodes keep volumes on one disk in memory, under `/var/lib/orch` or the given directory: nothing is made on the machine's
+    /// disk, and the paths of volumes are the same in each run. Each node needs a runtime of its own: the functions of the
+    /// task runtime open files of the machine.
+    #[must_use]
+    pub fn memory_disk(mut self) -> Self {
+        self.memory_disk = Some(MemoryDisk::default());
+        self
+    }
+
     /// Puts a layer between the Api and the parts (scheduler, controllers, agents, proxy): lag, faults, counting.
     #[must_use]
     pub fn parts_through(
@@ -219,6 +243,13 @@ impl ClusterBuilder {
     pub async fn start(mut self) -> Result<Cluster, Error> {
         if let Some(why) = self.bad_images.pop() {
             return Err(Error::Builder { field: "image".into(), why });
+        }
+        if let Some(node) =
+            self.nodes.iter().find(|node| self.memory_disk.is_some() && node.runtime.is_none())
+        {
+            let why =
+                format!("node {:?} runs tasks, which need files: give it a runtime of its own", node.name);
+            return Err(Error::Builder { field: "memory_disk".into(), why });
         }
         let nodes = nodes(std::mem::take(&mut self.nodes))?;
         self.check_controllers()?;
@@ -272,7 +303,9 @@ impl ClusterBuilder {
             scheduler: Mutex::new(scheduler),
             scheduler_layers: self.scheduler_layers,
             nodes,
+            runtime_layers: self.runtime_layers,
             images: self.images,
+            memory_disk: self.memory_disk,
             lease_renewal: self.timings.node_lease_renewal,
             directory: directory.path().to_owned(),
             volumes,
@@ -309,6 +342,10 @@ impl ClusterBuilder {
     }
 
     fn make_directory(&self) -> Result<Directory, Error> {
+        if let Some(disk) = &self.memory_disk {
+            let path = self.directory.clone().unwrap_or_else(|| PathBuf::from("/var/lib/orch"));
+            return Ok(Directory::Memory(path, disk.clone()));
+        }
         match &self.directory {
             Some(path) => std::fs::create_dir_all(path)
                 .map(|()| Directory::Given(path.clone()))

@@ -12,6 +12,7 @@ use orch_core::network::{Connection, Network, dial};
 use orch_core::runtime::Runtime;
 use orch_core::{Api, Env, Event, Key, Kind, Object, Objects, Revision, Select, Str};
 use orch_net::DnsServer;
+use orch_runtime::agent::MemoryDisk;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -40,13 +41,15 @@ pub(crate) enum Directory {
     Temporary(tempfile::TempDir),
     /// The user's: stays.
     Given(PathBuf),
+    /// In memory: goes with its last clone.
+    Memory(PathBuf, MemoryDisk),
 }
 
 impl Directory {
     pub(crate) fn path(&self) -> &Path {
         match self {
             Self::Temporary(directory) => directory.path(),
-            Self::Given(path) => path,
+            Self::Given(path) | Self::Memory(path, _) => path,
         }
     }
 }
@@ -170,11 +173,20 @@ impl Cluster {
         }
     }
 
-    /// Where its nodes keep volumes, until it is shut down.
+    /// Where its nodes keep volumes, until it is shut down: on the machine's disk, or on [`Cluster::memory_disk`].
     #[must_use]
     pub fn directory(&self) -> Option<PathBuf> {
         let directory = self.0.directory.lock().unwrap_or_else(PoisonError::into_inner);
         directory.as_ref().map(|directory| directory.path().to_owned())
+    }
+
+    /// The disk in memory that its nodes keep volumes on, until it is shut down; `None` when that is the machine's.
+    #[must_use]
+    pub fn memory_disk(&self) -> Option<MemoryDisk> {
+        match &*self.0.directory.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(Directory::Memory(_, disk)) => Some(disk.clone()),
+            _ => None,
+        }
     }
 
     /// Waits until nothing is left to do but heartbeats, event expiry, schedules and back-off.
@@ -302,7 +314,7 @@ impl Cluster {
                 let path = directory.path().to_owned();
                 directory.close().map_err(|source| Error::Directory { path, source })
             }
-            Some(Directory::Given(_)) | None => Ok(()),
+            Some(Directory::Given(_) | Directory::Memory(..)) | None => Ok(()),
         }
     }
 }

@@ -15,7 +15,7 @@ use orch_core::runtime::Runtime;
 use orch_core::scheduler::Scheduler;
 use orch_core::{Api, Env, Quantity, Str};
 use orch_net::{Names, Proxy};
-use orch_runtime::agent::{Agent, AgentConfig, Timings as AgentTimings};
+use orch_runtime::agent::{Agent, AgentConfig, MemoryDisk, Timings as AgentTimings};
 use orch_runtime::task::{TaskImages, TaskRuntime};
 use orch_sched::RunOptions;
 
@@ -23,6 +23,7 @@ use crate::mortal::Mortal;
 use crate::{NodeSpec, Part};
 
 pub(crate) type Skew = Box<dyn Fn(&Part) -> SignedDuration + Send + Sync>;
+pub(crate) type RuntimeLayer = Box<dyn Fn(&str, Arc<dyn Runtime>) -> Arc<dyn Runtime> + Send + Sync>;
 pub(crate) type SchedulerLayer = Box<dyn Fn(Box<dyn Scheduler>) -> Box<dyn Scheduler> + Send + Sync>;
 
 /// What adds one controller to an engine, as often as one starts.
@@ -50,7 +51,9 @@ pub(crate) struct Recipes {
     pub(crate) scheduler: Mutex<Box<dyn Scheduler>>,
     pub(crate) scheduler_layers: Vec<SchedulerLayer>,
     pub(crate) nodes: BTreeMap<Str, NodeRecipe>,
+    pub(crate) runtime_layers: Vec<RuntimeLayer>,
     pub(crate) images: TaskImages,
+    pub(crate) memory_disk: Option<MemoryDisk>,
     pub(crate) lease_renewal: Duration,
     /// Below it each node has a directory.
     pub(crate) directory: PathBuf,
@@ -117,14 +120,15 @@ impl Recipes {
 
     /// A machine of that name without containers; `env` is its own.
     pub(crate) fn new_runtime(&self, env: &Env, node: &NodeRecipe) -> Arc<dyn Runtime> {
-        match &node.spec.runtime {
+        let runtime: Arc<dyn Runtime> = match &node.spec.runtime {
             Some(make) => make(env),
             None => {
                 let builder =
                     TaskRuntime::builder(env, Arc::clone(&self.network)).images(self.images.clone());
                 Arc::new(builder.root(self.root(node).join("containers")).build())
             }
-        }
+        };
+        self.runtime_layers.iter().fold(runtime, |runtime, layer| layer(&node.spec.name, runtime))
     }
 
     fn root(&self, node: &NodeRecipe) -> PathBuf {
@@ -142,6 +146,7 @@ impl Recipes {
     ) {
         let spec = &node.spec;
         let mut config = AgentConfig::new(spec.name.as_str()).data_dir(self.root(node));
+        config.memory_disk = self.memory_disk.clone();
         config.capacity = node.capacity.clone();
         config.labels = spec.labels.clone();
         config = spec.taints.iter().fold(config, |config, (key, value, effect)| {
@@ -152,7 +157,13 @@ impl Recipes {
         let (env, api) = (start.env.clone(), self.api(&start.env));
         let agent = Agent::new(&env, &api, runtime, &self.network, config);
         let (name, volumes, reclaim) = (spec.name.clone(), self.volumes.clone(), env.child("reclaim"));
-        env.spawn(async move { orch_runtime::reclaim::run(api, reclaim, &name, volumes).await });
+        let disk = self.memory_disk.clone();
+        env.spawn(async move {
+            match disk {
+                Some(disk) => orch_runtime::reclaim::run_on(disk, api, reclaim, &name, volumes).await,
+                None => orch_runtime::reclaim::run(api, reclaim, &name, volumes).await,
+            }
+        });
         start.spawn(async move {
             if let Some(machine) = machine_before {
                 machine.ended().await;
