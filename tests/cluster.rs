@@ -186,37 +186,6 @@ fn many_clusters_in_one_process_do_not_disturb_each_other() {
 }
 
 #[test]
-fn shutdown_leaves_no_task_socket_or_directory() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let sockets = || {
-            std::fs::read_dir("/proc/self/fd").map(|entries| {
-                entries
-                    .flatten()
-                    .filter_map(|entry| std::fs::read_link(entry.path()).ok())
-                    .filter(|link| link.to_string_lossy().starts_with("socket:"))
-                    .count()
-            })
-        };
-        let before = sockets();
-        let cluster = start(Env::real()).await;
-        cluster.apply(WEB).await.unwrap();
-        cluster.wait_for("default", PATIENCE, all_running).await.unwrap();
-        let directory = cluster.directory().unwrap();
-        assert!(directory.exists());
-        cluster.shutdown().await.unwrap();
-        drop(cluster);
-        assert!(!directory.exists(), "{} is left", directory.display());
-        let alive = tokio::runtime::Handle::current().metrics().num_alive_tasks();
-        assert_eq!(alive, 0, "tasks are left");
-        if let (Ok(before), Ok(after)) = (before, sockets()) {
-            // Other tests of this process have sockets of their own.
-            assert!(after <= before + 64, "{before} sockets before, {after} after");
-        }
-    });
-}
-
-#[test]
 fn two_writers_of_one_revision_are_told_apart() {
     sim::run(3, |env| async move {
         let cluster = start(env).await;
