@@ -140,6 +140,9 @@ pub struct ContainerSpec {
     pub resources: Resources,
     /// Where it may leave a last word; empty means nowhere.
     pub termination_message_path: Str,
+    /// The TCP ports that it says it listens at, on the pod's address: `containerPorts`, what CRI calls port mappings.
+    /// Information only: a container may listen at others or at none, and a runtime may ignore it.
+    pub ports: Vec<u16>,
 }
 
 /// Never the environment: it may hold secrets.

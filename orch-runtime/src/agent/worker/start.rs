@@ -283,6 +283,7 @@ impl Worker {
         spec.resources = resources(container);
         spec.termination_message_path =
             container.termination_message_path.clone().unwrap_or_else(|| "/dev/termination-log".into());
+        spec.ports = tcp_ports(container);
         spec.env = variables;
         Ok((spec, mounts))
     }
@@ -301,6 +302,12 @@ pub(super) fn pull_policy(container: &Container) -> PullPolicy {
             if is_pinned { PullPolicy::IfNotPresent } else { PullPolicy::Always }
         }
     }
+}
+
+/// TCP is what a port means that names no protocol.
+fn tcp_ports(container: &Container) -> Vec<u16> {
+    let is_tcp = |protocol: &str| matches!(protocol, "" | "TCP");
+    container.ports.iter().filter(|port| is_tcp(&port.protocol)).map(|port| port.container_port).collect()
 }
 
 fn resources(container: &Container) -> Resources {
@@ -329,5 +336,12 @@ mod tests {
         check("web:1.2", PullPolicy::IfNotPresent);
         check("registry:5000/web", PullPolicy::Always);
         check("web@sha256:abc", PullPolicy::IfNotPresent);
+    }
+
+    #[test]
+    fn a_container_listens_at_its_tcp_ports() {
+        let ports = r#"{"ports": [{"containerPort": 80}, {"containerPort": 53, "protocol": "UDP"},
+            {"containerPort": 443, "protocol": "TCP"}]}"#;
+        assert_eq!(tcp_ports(&serde_json::from_str(ports).unwrap()), [80, 443]);
     }
 }
