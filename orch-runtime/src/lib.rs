@@ -3,5 +3,6 @@
 pub mod agent;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod inside;
 pub mod reclaim;
 pub mod task;

@@ -12,14 +12,14 @@ use orch_core::runtime::Mount;
 
 /// Where the containers of one runtime keep what is not on a mount. Removed with the runtime.
 #[derive(Debug, Default)]
-pub(super) struct Layers {
+pub(crate) struct Layers {
     given: Option<PathBuf>,
     made: OnceLock<PathBuf>,
 }
 
 impl Layers {
     /// Below a directory that the user chose, which itself stays.
-    pub(super) fn below(directory: PathBuf) -> Self {
+    pub(crate) fn below(directory: PathBuf) -> Self {
         Self { given: Some(directory), made: OnceLock::new() }
     }
 
@@ -70,7 +70,7 @@ fn remove(directory: &Path) {
 
 /// The files of one container.
 #[derive(Debug)]
-pub(super) struct Files {
+pub(crate) struct Files {
     /// The longest container path first.
     mounts: Vec<Mount>,
     working_dir: PathBuf,
@@ -89,7 +89,7 @@ enum Place {
 }
 
 impl Files {
-    pub(super) fn new(mounts: &[Mount], working_dir: &str, layers: Arc<Layers>, name: &str) -> Self {
+    pub(crate) fn new(mounts: &[Mount], working_dir: &str, layers: Arc<Layers>, name: &str) -> Self {
         let mut mounts = mounts.to_vec();
         mounts.iter_mut().for_each(|mount| mount.container = absolute(Path::new("/"), &mount.container));
         mounts.sort_by_key(|mount| std::cmp::Reverse(mount.container.components().count()));
@@ -103,7 +103,7 @@ impl Files {
 
     /// Where it is on the host. What is not on a mount stands in the container's directory, which has every directory
     /// above the path from now on.
-    pub(super) fn path(&self, path: &Path) -> io::Result<PathBuf> {
+    pub(crate) fn path(&self, path: &Path) -> io::Result<PathBuf> {
         match self.place(path) {
             Place::Mounted { host, .. } => Ok(host),
             Place::Own(path) => {
@@ -114,20 +114,20 @@ impl Files {
         }
     }
 
-    pub(super) fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+    pub(crate) fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         std::fs::read(self.existing(path)?)
     }
 
-    pub(super) fn exists(&self, path: &Path) -> bool {
+    pub(crate) fn exists(&self, path: &Path) -> bool {
         self.existing(path).is_ok_and(|host| host.exists())
     }
 
-    pub(super) fn write(&self, path: &Path, contents: &[u8]) -> io::Result<()> {
+    pub(crate) fn write(&self, path: &Path, contents: &[u8]) -> io::Result<()> {
         self.check_writable(path)?;
         std::fs::write(self.path(path)?, contents)
     }
 
-    pub(super) fn remove_file(&self, path: &Path) -> io::Result<()> {
+    pub(crate) fn remove_file(&self, path: &Path) -> io::Result<()> {
         self.check_writable(path)?;
         std::fs::remove_file(self.existing(path)?)
     }
@@ -150,7 +150,7 @@ impl Files {
     }
 
     /// Removes the container's directory.
-    pub(super) fn clear(&self) {
+    pub(crate) fn clear(&self) {
         if let Some(layers) = self.layers.made.get() {
             remove(&layers.join(&self.name));
         }

@@ -18,7 +18,7 @@ const MAX_LINE: usize = 16 * 1024;
 
 /// The last lines of a container.
 #[derive(Debug, Default)]
-pub(super) struct Log(Mutex<Ring>);
+pub(crate) struct Log(Mutex<Ring>);
 
 #[derive(Debug, Default)]
 struct Ring {
@@ -28,7 +28,7 @@ struct Ring {
 
 impl Log {
     /// Writes a text, each line of it for itself.
-    pub(super) fn write(&self, time: Timestamp, source: LogSource, text: &str) {
+    pub(crate) fn write(&self, time: Timestamp, source: LogSource, text: &str) {
         let mut ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let time = ring.lines.back().map_or(time, |last| last.time.max(time));
         let text = text.strip_suffix('\n').unwrap_or(text);
@@ -44,7 +44,7 @@ impl Log {
     }
 
     /// The last lines that are asked for, oldest first.
-    pub(super) fn read(&self, query: &LogQuery) -> Vec<LogLine> {
+    pub(crate) fn read(&self, query: &LogQuery) -> Vec<LogLine> {
         let ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let from = query.since.map_or(0, |since| ring.lines.partition_point(|line| line.time < since));
         let from = query.tail.map_or(from, |tail| from.max(ring.lines.len().saturating_sub(tail)));
@@ -53,7 +53,7 @@ impl Log {
 
     /// Every line of one stream.
     #[cfg(test)]
-    pub(super) fn texts(&self) -> Vec<Str> {
+    pub(crate) fn texts(&self) -> Vec<Str> {
         self.read(&LogQuery::default()).into_iter().map(|line| line.text).collect()
     }
 }

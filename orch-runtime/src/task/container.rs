@@ -16,15 +16,10 @@ use orch_core::runtime::{
 use orch_core::{Env, Str};
 use tokio::sync::{broadcast, watch};
 
+use super::Context;
 use super::images::Built;
-use super::{Context, files::Files};
-
-/// As from SIGKILL.
-const KILLED: i32 = 137;
-/// As from SIGABRT, which is what a panic that aborts ends with.
-const PANICKED: i32 = 134;
-/// The longest last word (`MaxContainerTerminationMessageLength`, `pkg/kubelet/container/runtime.go`).
-const MAX_MESSAGE: usize = 4096;
+use crate::inside::files::Files;
+use crate::inside::{self, KILLED, PANICKED};
 
 /// A container that runs or has ended.
 pub(super) struct Container {
@@ -133,8 +128,5 @@ fn last_word(files: &Files, path: &str) -> Str {
     if path.is_empty() {
         return Str::default();
     }
-    let bytes = files.read(Path::new(path)).unwrap_or_default();
-    let text = String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(MAX_MESSAGE)..]).into_owned();
-    // What replaces a broken character is longer than it.
-    text[text.ceil_char_boundary(text.len().saturating_sub(MAX_MESSAGE))..].into()
+    inside::last_word(&files.read(Path::new(path)).unwrap_or_default())
 }

@@ -17,8 +17,10 @@ use orch_core::{Env, Key, Str, Task};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::files::Files;
-use super::log::Log;
+use crate::inside;
+use crate::inside::commands::Surroundings;
+use crate::inside::files::Files;
+use crate::inside::log::Log;
 
 /// Everything a container's function knows and can do. Cloning copies a pointer.
 ///
@@ -63,18 +65,13 @@ impl Context {
     /// The value of an environment variable.
     #[must_use]
     pub fn var(&self, name: &str) -> Option<&str> {
-        let set = self.0.spec.env.iter().rev().find(|(set, _)| &**set == name).map(|(_, value)| &**value);
-        set.or_else(|| (name == "HOSTNAME").then(|| self.hostname()))
+        inside::variable(&self.0.spec.env, self.hostname(), name)
     }
 
     /// The environment variables, each once, in order of name.
     #[must_use]
     pub fn vars(&self) -> Vec<(&str, &str)> {
-        let mut names: Vec<&str> =
-            self.0.spec.env.iter().map(|(name, _)| &**name).chain(["HOSTNAME"]).collect();
-        names.sort_unstable();
-        names.dedup();
-        names.into_iter().filter_map(|name| Some((name, self.var(name)?))).collect()
+        inside::variables(&self.0.spec.env, self.hostname())
     }
 
     /// The command: the container's, or else the image's.
@@ -220,6 +217,16 @@ impl Context {
         };
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(&host);
         network::dial(&*self.0.network, self.namespace(), Some(self.address()), host, port).await
+    }
+
+    /// What commands in the container see.
+    pub(super) fn surroundings(&self) -> Surroundings<'_> {
+        Surroundings {
+            env: self.env(),
+            hostname: self.hostname(),
+            variables: &self.0.spec.env,
+            files: &self.0.files,
+        }
     }
 
     /// Runs a future beside the function. It ends when the container does; a panic in it ends nothing else.

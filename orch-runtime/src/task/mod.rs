@@ -7,9 +7,7 @@
 mod container;
 mod context;
 mod exec;
-mod files;
 mod images;
-mod log;
 mod name;
 mod outcome;
 
@@ -39,9 +37,10 @@ use tokio_util::task::TaskTracker;
 
 use container::Container;
 use context::Inner;
-use files::{Files, Layers};
 use images::Shelf;
-use log::Log;
+
+use crate::inside::files::{Files, Layers};
+use crate::inside::log::Log;
 
 /// Events kept for a slow listener before it is told that some were lost: every container of a full node (110 pods) ends
 /// at once, several times over.
