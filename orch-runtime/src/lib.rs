@@ -5,4 +5,5 @@ pub mod agent;
 pub mod conformance;
 mod inside;
 pub mod reclaim;
+pub mod simulated;
 pub mod task;

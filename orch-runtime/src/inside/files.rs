@@ -127,6 +127,14 @@ impl Files {
         std::fs::write(self.path(path)?, contents)
     }
 
+    /// Writes only below a mount: nothing becomes a directory of the container's own.
+    pub(crate) fn write_mounted(&self, path: &Path, contents: &[u8]) -> io::Result<()> {
+        match self.place(path) {
+            Place::Mounted { .. } => self.write(path, contents),
+            Place::Own(_) => Err(io::ErrorKind::ReadOnlyFilesystem.into()),
+        }
+    }
+
     pub(crate) fn remove_file(&self, path: &Path) -> io::Result<()> {
         self.check_writable(path)?;
         std::fs::remove_file(self.existing(path)?)

@@ -192,9 +192,9 @@ impl TaskImages {
     }
 }
 
-/// A name in the form of a digest. Functions have no bytes to take one of: it is made of name and number, and protects
-/// from nothing.
-fn digest(text: &str) -> ImageId {
+/// A name in the form of a digest. What has no bytes to take one of has one that is made of its name, and protects from
+/// nothing.
+pub(crate) fn digest(text: &str) -> ImageId {
     let part = |salt: u64| {
         text.bytes()
             .fold(0xcbf2_9ce4_8422_2325_u64 ^ salt.wrapping_mul(0x9e37_79b9_7f4a_7c15), |hash, byte| {

@@ -12,6 +12,7 @@ mod name;
 mod outcome;
 
 pub use context::Context;
+pub(crate) use images::digest;
 pub use images::{TaskImage, TaskImages};
 pub use name::ImageName;
 pub use outcome::{Answer, Termination};
