@@ -162,13 +162,13 @@ impl Core {
     fn take_answer(&mut self, now: Now, outcome: Outcome) {
         match outcome {
             Outcome::State(Ok(state)) => {
-                self.node.trouble.clear();
+                self.node.set_trouble(String::new());
                 self.take_state(now, state);
             }
             Outcome::State(Err(error)) => {
                 self.asked_state = None;
                 self.state_at = Some(now.elapsed + self.config.timings.retry.min(Duration::from_secs(1)));
-                self.node.trouble = error.to_string();
+                self.node.set_trouble(error.to_string());
             }
             Outcome::NodeAddress(Ok(address)) => {
                 self.place.host_ip = address.to_string();

@@ -31,7 +31,9 @@ pub(super) struct Node {
     not_before: Option<Duration>,
     lease: Lease,
     /// Why the runtime cannot be used; empty when it can.
-    pub(super) trouble: String,
+    trouble: String,
+    /// What is stored says what the agent would, times of heartbeats aside: nothing that it depends on changed since.
+    is_said: bool,
 }
 
 #[derive(Debug, Default)]
@@ -49,6 +51,7 @@ impl Node {
             return;
         }
         self.stored = Some(live);
+        self.is_said = false;
     }
 
     /// All of the node's feed was told: what was not told is not there.
@@ -62,6 +65,13 @@ impl Node {
 
     pub(super) fn set_address(&mut self, address: String) {
         self.address = Some(address);
+        self.is_said = false;
+    }
+
+    /// Why the runtime cannot be used; empty when it can.
+    pub(super) fn set_trouble(&mut self, trouble: String) {
+        self.trouble = trouble;
+        self.is_said = false;
     }
 
     /// The node's labels as they are stored; before, as they will be registered.
@@ -127,6 +137,12 @@ impl Node {
             sooner(wake, at);
             return;
         }
+        let due = self.reported.map(|reported| reported + config.timings.status_report);
+        let is_due = due.is_none_or(|due| due <= now.elapsed);
+        if self.is_said && !is_due {
+            sooner(wake, due.unwrap_or_default());
+            return;
+        }
         let key = Key::cluster(kind::NODES, config.node.clone());
         let Some(live) = stored else {
             if !self.is_registered {
@@ -146,9 +162,9 @@ impl Node {
         }
         self.is_registered = true;
         let status = self.status(config, runtime, now, address, &tree["status"]);
-        let due = self.reported.map(|reported| reported + config.timings.status_report);
         let changed = differs(&tree["status"], &status);
-        if !changed && due.is_some_and(|due| due > now.elapsed) {
+        if !changed && !is_due {
+            self.is_said = true;
             sooner(wake, due.unwrap_or_default());
             return;
         }
@@ -412,7 +428,7 @@ mod tests {
         node.step(&config, &runtime, at(11), &mut out);
         assert!(matches!(out.pop().unwrap().action, Action::Lease(_)));
         node.renewed(&config, at(11), &Ok(live));
-        node.trouble = "gone".into();
+        node.set_trouble("gone".into());
         node.step(&config, &runtime, at(12), &mut out);
         let Action::Node(write) = out.pop().unwrap().action else { panic!("a change is written at once") };
         assert!(format!("{:?}", write.verb).contains("container runtime is down: gone"));
