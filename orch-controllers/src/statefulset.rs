@@ -113,6 +113,8 @@ impl Controller for StatefulSetController {
             return plan;
         }
         let (current, update, write) = match observed.revisions.resolve(observed) {
+            // A set that is going makes nothing anew: in the foreground its revisions are collected before it.
+            revision::Resolved::Missing(_) if observed.parent.is_terminating() => return Plan::new(),
             revision::Resolved::Missing(create) => return Plan::new().write(create),
             revision::Resolved::Known { current, update, bump } => (current, update, bump),
         };

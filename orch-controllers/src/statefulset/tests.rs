@@ -90,6 +90,18 @@ fn revision_of(view: &View, ordinal: i32) -> String {
     view.object(&pod_key(ordinal)).label("controller-revision-hash").unwrap_or_default().to_owned()
 }
 
+/// Found by chaos (a set deleted in the foreground): the collector took the revision away, the controller made it again,
+/// for ever.
+#[test]
+fn a_set_that_is_going_gets_no_new_revision() {
+    let mut tree = set(2, "v1");
+    tree["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
+    tree["metadata"]["finalizers"] = json!(["foregroundDeletion"]);
+    let mut view = ByHand::new(StatefulSetController::default());
+    view.put(tree);
+    assert!(view.plan(&key()).is_empty());
+}
+
 #[test]
 fn pods_start_in_order_each_when_those_before_it_are_ready() {
     let mut tree = set(2, "v1");
