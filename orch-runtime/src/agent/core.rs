@@ -46,6 +46,8 @@ pub(super) struct Core {
     workers: BTreeMap<Str, Worker>,
     /// Pods that came before the runtime's state was known.
     early: BTreeMap<Str, Live>,
+    /// Pods that fit once containers are gone whose pods were removed by force: they wait for that.
+    held: BTreeMap<Str, Live>,
     /// What the runtime had when the agent began; `None` before that is known.
     found: Option<BTreeMap<Str, SandboxStatus>>,
     /// Events that came before that.
@@ -79,6 +81,7 @@ impl Core {
             references: References::default(),
             workers: BTreeMap::new(),
             early: BTreeMap::new(),
+            held: BTreeMap::new(),
             found: None,
             unplaced: Vec::new(),
             sandboxes: BTreeMap::new(),
@@ -212,15 +215,21 @@ impl Core {
                 return;
             }
         };
-        match self.workers.get_mut(&uid) {
-            Some(worker) => worker.update(pod, now),
-            None => self.add_pod(now, pod),
+        if let Some(worker) = self.workers.get_mut(&uid) {
+            worker.update(pod, now);
+        } else if !self.add_pod(now, pod) {
+            self.held.insert(uid, live);
+            return;
         }
         self.refer(&uid);
         self.dirty.insert(uid);
     }
 
-    fn add_pod(&mut self, now: Now, pod: Pod) {
+    /// Takes a pod on or refuses it; says whether it did: a pod may have to wait for room that is about to be free.
+    ///
+    /// The kubelet does not count a pod that was removed by force, though its containers may still run, and so for a while
+    /// runs more than the node has. Here the new pod waits: to refuse it would make its owner try again at once.
+    fn add_pod(&mut self, now: Now, pod: Pod) -> bool {
         let uid = pod.uid().clone();
         let found = self.found.as_mut().and_then(|found| found.remove(&uid));
         let status = pod.status();
@@ -232,8 +241,17 @@ impl Core {
             labels: self.node.labels(&self.config),
             taints: self.node.taints(&self.config),
         };
-        let others = self.workers.values().filter(|worker| worker.takes_room()).map(|worker| &worker.pod);
-        let refusal = if was_admitted || is_finished { None } else { admit(&room, &pod, others) };
+        let refusal = if was_admitted || is_finished {
+            None
+        } else {
+            let others = || self.workers.values().filter(|worker| worker.takes_room());
+            let refusal = admit(&room, &pod, others().map(|worker| &worker.pod));
+            let stays = others().filter(|worker| !worker.is_gone()).map(|worker| &worker.pod);
+            if refusal.is_some() && admit(&room, &pod, stays).is_none() {
+                return false;
+            }
+            refusal
+        };
         let worker = match refusal {
             Some(refusal) => {
                 self.notes.push(Note::warning(
@@ -255,12 +273,14 @@ impl Core {
             }
         };
         self.workers.insert(uid, worker);
+        true
     }
 
     fn lose_pod(&mut self, now: Now, key: &Key, uid: &Str) {
         if let Some(live) = self.early.remove(uid) {
             tracing::debug!(pod = %live.key(), "a pod went before it was looked at");
         }
+        self.held.remove(uid);
         let Some(worker) = self.workers.get_mut(uid) else { return };
         debug_assert_eq!(worker.pod.key(), key, "a uid has one name");
         worker.lose(now, &self.config);
@@ -366,6 +386,7 @@ impl Core {
         }
         if is_over || took_room != takes_room {
             self.references.release(uid);
+            self.release_held(now);
         }
     }
 

@@ -68,10 +68,21 @@ impl Core {
         if self.found.is_none() || self.node.address().is_none() {
             return;
         }
-        // Older pods first, as the kubelet admits them.
-        let mut early: Vec<Live> = std::mem::take(&mut self.early).into_values().collect();
-        early.sort_by_key(|live| (live.header().created, live.key().clone()));
-        early.into_iter().for_each(|live| self.take_pod(now, live));
+        let early = std::mem::take(&mut self.early);
+        self.take_in_order(now, early);
+    }
+
+    /// Pods that wait for room look again.
+    pub(super) fn release_held(&mut self, now: Now) {
+        let held = std::mem::take(&mut self.held);
+        self.take_in_order(now, held);
+    }
+
+    /// Older pods first, as the kubelet admits them.
+    fn take_in_order(&mut self, now: Now, pods: BTreeMap<Str, Live>) {
+        let mut pods: Vec<Live> = pods.into_values().collect();
+        pods.sort_by_key(|live| (live.header().created, live.key().clone()));
+        pods.into_iter().for_each(|live| self.take_pod(now, live));
     }
 
     /// Once pods and runtime are known: what no pod stands for goes.

@@ -240,3 +240,35 @@ fn a_conflict_waits_for_the_newer_state() {
     stage.step();
     assert_eq!((stage.phase(), stage.core.waiting()), ("Pending", 0));
 }
+
+/// Found by chaos (preemption of a pod without grace): the new pod was refused, its owner made another one, for ever.
+#[test]
+fn a_pod_waits_for_room_that_a_pod_removed_by_force_still_takes() {
+    let mut stage = Stage::new();
+    let cpus = |cpu: &str| json!({"containers": [{"name": "c", "image": "a:1", "resources": {"requests": {"cpu": cpu}}}]});
+    stage.add(cpus("3"));
+    stage.step();
+    stage.set_up();
+    stage.step();
+    stage.start(0, "one");
+    let other = |name: &str, cpu: &str| {
+        let tree = json!({"apiVersion": "v1", "kind": "Pod", "spec": cpus(cpu),
+            "metadata": {"name": name, "namespace": "shop", "uid": name}});
+        Input::Pod(Live::from(object(tree).at(Revision(9))))
+    };
+    let phase = |stage: &Stage, uid: &str| stage.core.workers.get(uid).map(|worker| worker.takes_room());
+    stage.take(other("too-large", "5"));
+    assert_eq!(phase(&stage, "too-large"), Some(false), "it is refused: it never fits");
+    stage.take(Input::PodGone { key: Key::new(kind::PODS, "shop", "web"), uid: UID.into() });
+    stage.take(other("next", "2"));
+    assert_eq!(phase(&stage, "next"), None, "it waits");
+    stage.core.step(stage.now());
+    stage.exit("c", "one", 0, 137);
+    stage.answer(Some(UID), Outcome::Stopped { at: 0, result: Ok(()) });
+    stage.core.step(stage.now());
+    stage.answer(Some(UID), Outcome::Detached(Ok(())));
+    stage.core.step(stage.now());
+    assert_eq!(phase(&stage, "next"), Some(true));
+    stage.take(Input::PodGone { key: Key::new(kind::PODS, "shop", "next"), uid: "next".into() });
+    assert!(stage.core.held.is_empty());
+}

@@ -212,6 +212,11 @@ impl Worker {
         !self.is_refused && !self.is_settled
     }
 
+    /// Whether its object is not there any more.
+    pub(super) fn is_gone(&self) -> bool {
+        self.is_gone
+    }
+
     /// Whether nothing is left to do for it, ever.
     pub(super) fn is_over(&self) -> bool {
         self.is_gone && self.is_settled && self.sandbox.is_left() && !self.report.is_under_way()
