@@ -21,6 +21,7 @@ use orch_store::{MemStore, Overlay};
 
 use crate::apply::Rehearse;
 use crate::cluster::{Directory, Inner};
+use crate::node::RuntimeChoice;
 use crate::parts::Parts;
 use crate::recipes::{ControllerRecipe, NodeRecipe, Recipes, RuntimeLayer, SchedulerLayer, Skew};
 use crate::{Cluster, Error, NodeSpec, Part, Timings};
@@ -244,8 +245,10 @@ impl ClusterBuilder {
         if let Some(why) = self.bad_images.pop() {
             return Err(Error::Builder { field: "image".into(), why });
         }
-        if let Some(node) =
-            self.nodes.iter().find(|node| self.memory_disk.is_some() && node.runtime.is_none())
+        if let Some(node) = self
+            .nodes
+            .iter()
+            .find(|node| self.memory_disk.is_some() && matches!(node.runtime, RuntimeChoice::Task))
         {
             let why =
                 format!("node {:?} runs tasks, which need files: give it a runtime of its own", node.name);

@@ -13,6 +13,7 @@ use orch_core::runtime::Runtime;
 use orch_core::{Api, Env, Event, Key, Kind, Object, Objects, Revision, Select, Str};
 use orch_net::DnsServer;
 use orch_runtime::agent::MemoryDisk;
+use orch_runtime::simulated::SimulatedRuntime;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -281,10 +282,16 @@ impl Cluster {
         self.0.parts.restart(part)
     }
 
+    /// The simulated runtime of a node that runs, to make its containers end or hang; `None` when the node has another one.
+    #[must_use]
+    pub fn simulated(&self, node: &str) -> Option<Arc<SimulatedRuntime>> {
+        self.0.parts.machine(node)?.simulated
+    }
+
     /// The runtime of a node that runs.
     #[must_use]
     pub fn runtime(&self, node: &str) -> Option<Arc<dyn Runtime>> {
-        self.0.parts.runtime(node)
+        self.0.parts.machine(node).map(|machine| machine.runtime)
     }
 
     /// A node dies: its agent and containers stop at once, nobody tells the cluster. It comes back by

@@ -32,6 +32,8 @@
 
 mod apply;
 mod builder;
+#[cfg(feature = "sim")]
+pub mod chaos;
 mod cluster;
 mod error;
 mod mortal;

@@ -3,13 +3,25 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use orch_core::runtime::Runtime;
+use orch_core::runtime::{ContainerSpec, Runtime, SandboxSpec};
 use orch_core::{Env, Quantity};
+use orch_runtime::simulated::Profile;
 
 use crate::Error;
 
-/// Makes the runtime of a node in the node's environment.
-pub(crate) type MakeRuntime = Arc<dyn Fn(&Env) -> Arc<dyn Runtime> + Send + Sync>;
+/// Which runtime a node has.
+#[derive(Clone)]
+pub(crate) enum RuntimeChoice {
+    /// The task runtime, with the cluster's images.
+    Task,
+    /// The simulated runtime, with what its containers do.
+    Simulated(Profiles),
+    /// The user's own, made in the node's environment.
+    Own(Arc<dyn Fn(&Env) -> Arc<dyn Runtime> + Send + Sync>),
+}
+
+/// What simulated containers do.
+pub(crate) type Profiles = Arc<dyn Fn(&SandboxSpec, &ContainerSpec) -> Profile + Send + Sync>;
 
 /// A node that a cluster will have. By default 4 CPUs, 8 GiB of memory, 110 pods and the task runtime.
 ///
@@ -23,7 +35,7 @@ pub struct NodeSpec {
     pub(crate) capacity: BTreeMap<String, String>,
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) taints: Vec<(String, String, String)>,
-    pub(crate) runtime: Option<MakeRuntime>,
+    pub(crate) runtime: RuntimeChoice,
 }
 
 impl NodeSpec {
@@ -35,7 +47,7 @@ impl NodeSpec {
             capacity: capacity.map(|(resource, amount)| (resource.into(), amount.into())).into(),
             labels: BTreeMap::new(),
             taints: Vec::new(),
-            runtime: None,
+            runtime: RuntimeChoice::Task,
         }
     }
 
@@ -87,7 +99,26 @@ impl NodeSpec {
     /// A runtime of the user's own in place of the task runtime.
     #[must_use]
     pub fn runtime(mut self, make: impl Fn(&Env) -> Arc<dyn Runtime> + Send + Sync + 'static) -> Self {
-        self.runtime = Some(Arc::new(make));
+        self.runtime = RuntimeChoice::Own(Arc::new(make));
+        self
+    }
+
+    /// The simulated runtime in place of the task runtime: every image runs, and does what its profile says, which pods may
+    /// overrule by annotations.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use orch::NodeSpec;
+    /// use orch::runtime::simulated::Profile;
+    /// let slow = NodeSpec::new("n1").simulated(|_, _| Profile::default().start_latency(Duration::from_secs(1)));
+    /// assert_eq!(slow.name(), "n1");
+    /// ```
+    #[must_use]
+    pub fn simulated(
+        mut self,
+        profiles: impl Fn(&SandboxSpec, &ContainerSpec) -> Profile + Send + Sync + 'static,
+    ) -> Self {
+        self.runtime = RuntimeChoice::Simulated(Arc::new(profiles));
         self
     }
 }

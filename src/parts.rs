@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use orch_core::runtime::Runtime;
 use orch_core::{Env, Str};
 
-use crate::recipes::{Recipes, Start};
+use crate::recipes::{Machine, Recipes, Start};
 use crate::{Error, Part};
 
 /// The parts of one cluster.
@@ -26,7 +26,7 @@ struct Slot {
     /// Of the last start.
     env: Option<Env>,
     /// Of a node that runs.
-    runtime: Option<Arc<dyn Runtime>>,
+    machine: Option<Machine>,
 }
 
 impl Slot {
@@ -69,23 +69,23 @@ impl Parts {
         self.slots().get(part).is_some_and(Slot::is_running)
     }
 
-    /// The runtime of a node that runs.
-    pub(crate) fn runtime(&self, node: &str) -> Option<Arc<dyn Runtime>> {
+    /// What runs the containers of a node that runs.
+    pub(crate) fn machine(&self, node: &str) -> Option<Machine> {
         let slots = self.slots();
-        slots.get(&Part::Node(node.into())).filter(|slot| slot.is_running())?.runtime.clone()
+        slots.get(&Part::Node(node.into())).filter(|slot| slot.is_running())?.machine.clone()
     }
 
     pub(crate) fn crash(&self, part: &Part) -> Result<(), Error> {
-        let runtime = {
+        let machine = {
             let mut slots = self.slots();
             let slot = slots.get_mut(part).ok_or_else(|| no_part(part))?;
             if let Some(env) = &slot.env {
                 env.crash();
             }
-            slot.runtime.take()
+            slot.machine.take()
         };
         // What it drops may be the user's: not under the lock.
-        drop(runtime);
+        drop(machine);
         Ok(())
     }
 
@@ -106,8 +106,8 @@ impl Parts {
     /// Lets go of everything; the tasks have ended by now.
     pub(crate) fn clear(&self) {
         let recipes = self.recipes().take();
-        let runtimes: Vec<_> = self.slots().values_mut().filter_map(|slot| slot.runtime.take()).collect();
-        drop((recipes, runtimes));
+        let machines: Vec<_> = self.slots().values_mut().filter_map(|slot| slot.machine.take()).collect();
+        drop((recipes, machines));
     }
 
     /// Starts a part that is there; its last start crashes, if it runs.
@@ -117,8 +117,8 @@ impl Parts {
             Part::Agent(node) => {
                 let machine =
                     self.slots().get(&Part::Node(Arc::clone(node))).and_then(|slot| slot.env.clone());
-                if let (Some(machine), Some(runtime)) = (machine, self.runtime(node)) {
-                    self.launch_agent(recipes, node, &machine, None, &runtime);
+                if let (Some(env), Some(machine)) = (machine, self.machine(node)) {
+                    self.launch_agent(recipes, node, &env, None, &machine.runtime);
                 }
             }
             part => {
@@ -137,13 +137,13 @@ impl Parts {
     fn launch_node(&self, recipes: &Recipes, name: &Str) {
         let (part, node) = (Part::Node(Arc::clone(name)), &recipes.nodes[name]);
         let Some(Start { env, before }) = self.begin(recipes, &part, &recipes.env) else { return };
-        let runtime = recipes.new_runtime(&env, node);
+        let machine = recipes.new_machine(&env, node);
         if let Some(slot) = self.slots().get_mut(&part)
             && !env.is_stopped()
         {
-            slot.runtime = Some(Arc::clone(&runtime));
+            slot.machine = Some(machine.clone());
         }
-        self.launch_agent(recipes, name, &env, before, &runtime);
+        self.launch_agent(recipes, name, &env, before, &machine.runtime);
     }
 
     fn launch_agent(
@@ -162,7 +162,7 @@ impl Parts {
     /// Ends the last start of a part and makes the environment of the next; `None` when there is nothing left to run it on.
     fn begin(&self, recipes: &Recipes, part: &Part, parent: &Env) -> Option<Start> {
         let skew = recipes.skew(part);
-        let (start, runtime) = {
+        let (start, machine) = {
             let mut slots = self.slots();
             let slot = slots.get_mut(part).filter(|_| !parent.is_stopped())?;
             slot.starts += 1;
@@ -171,9 +171,9 @@ impl Parts {
             let env = parent.skewed_child(&name, skew);
             let before = slot.env.replace(env.clone());
             before.iter().for_each(Env::crash);
-            (Start { env, before }, slot.runtime.take())
+            (Start { env, before }, slot.machine.take())
         };
-        drop(runtime);
+        drop(machine);
         Some(start)
     }
 

@@ -16,10 +16,12 @@ use orch_core::scheduler::Scheduler;
 use orch_core::{Api, Env, Quantity, Str};
 use orch_net::{Names, Proxy};
 use orch_runtime::agent::{Agent, AgentConfig, MemoryDisk, Timings as AgentTimings};
+use orch_runtime::simulated::SimulatedRuntime;
 use orch_runtime::task::{TaskImages, TaskRuntime};
 use orch_sched::RunOptions;
 
 use crate::mortal::Mortal;
+use crate::node::RuntimeChoice;
 use crate::{NodeSpec, Part};
 
 pub(crate) type Skew = Box<dyn Fn(&Part) -> SignedDuration + Send + Sync>;
@@ -60,6 +62,15 @@ pub(crate) struct Recipes {
     /// Where node-local volumes stand.
     pub(crate) volumes: PathBuf,
     pub(crate) skew: Option<Skew>,
+}
+
+/// What runs the containers of a node.
+#[derive(Clone)]
+pub(crate) struct Machine {
+    /// With the user's layers.
+    pub(crate) runtime: Arc<dyn Runtime>,
+    /// The same below them, where it is simulated.
+    pub(crate) simulated: Option<Arc<SimulatedRuntime>>,
 }
 
 /// A new start of a part.
@@ -119,16 +130,27 @@ impl Recipes {
     }
 
     /// A machine of that name without containers; `env` is its own.
-    pub(crate) fn new_runtime(&self, env: &Env, node: &NodeRecipe) -> Arc<dyn Runtime> {
+    pub(crate) fn new_machine(&self, env: &Env, node: &NodeRecipe) -> Machine {
+        let network = || Arc::clone(&self.network);
+        let mut simulated = None;
         let runtime: Arc<dyn Runtime> = match &node.spec.runtime {
-            Some(make) => make(env),
-            None => {
-                let builder =
-                    TaskRuntime::builder(env, Arc::clone(&self.network)).images(self.images.clone());
+            RuntimeChoice::Own(make) => make(env),
+            RuntimeChoice::Simulated(profiles) => {
+                let profiles = Arc::clone(profiles);
+                let builder = SimulatedRuntime::builder(env, network());
+                let runtime =
+                    Arc::new(builder.profiles(move |pod, container| profiles(pod, container)).build());
+                simulated = Some(Arc::clone(&runtime));
+                runtime
+            }
+            RuntimeChoice::Task => {
+                let builder = TaskRuntime::builder(env, network()).images(self.images.clone());
                 Arc::new(builder.root(self.root(node).join("containers")).build())
             }
         };
-        self.runtime_layers.iter().fold(runtime, |runtime, layer| layer(&node.spec.name, runtime))
+        let name = &node.spec.name;
+        let runtime = self.runtime_layers.iter().fold(runtime, |runtime, layer| layer(name, runtime));
+        Machine { runtime, simulated }
     }
 
     fn root(&self, node: &NodeRecipe) -> PathBuf {

@@ -68,6 +68,29 @@ impl Faults {
             .lag(0.2, Duration::from_secs(2))
     }
 
+    /// The worse of both in every respect; kinds are watched as here.
+    ///
+    /// ```
+    /// use orch_store::Faults;
+    /// let both = Faults::quiet().unknown(0.1).worst(&Faults::quiet().unknown(0.05).conflicts(0.2));
+    /// assert_eq!(both, Faults::quiet().unknown(0.1).conflicts(0.2));
+    /// ```
+    #[must_use]
+    pub fn worst(&self, other: &Self) -> Self {
+        Self {
+            conflict: self.conflict.max(other.conflict),
+            unknown: self.unknown.max(other.unknown),
+            unavailable: self.unavailable.max(other.unavailable),
+            delay: self.delay.max(other.delay),
+            max_delay: self.max_delay.max(other.max_delay),
+            dropped_watch: self.dropped_watch.max(other.dropped_watch),
+            compaction: self.compaction.max(other.compaction),
+            lag: self.lag.max(other.lag),
+            max_lag: self.max_lag.max(other.max_lag),
+            watches: self.watches,
+        }
+    }
+
     /// Sets how often another writer comes first.
     #[must_use]
     pub fn conflicts(mut self, probability: f64) -> Self {

@@ -1,0 +1,122 @@
+//! A cluster that has what is wanted leaves itself alone: nothing is written but heartbeats.
+//!
+//! Sources: controllers are level-triggered and write only differences
+//! (<https://kubernetes.io/docs/concepts/architecture/controller/>); Leases and the heartbeats of nodes are the exception
+//! (<https://kubernetes.io/docs/reference/node/node-status/#heartbeats>), and Events expire (`--event-ttl`).
+
+use orch_core::object::Part;
+use orch_core::{Change, Object, kind};
+use serde_json::Value;
+
+use super::tree::agent_of;
+use crate::chaos::{Happening, Invariant, Phase, World};
+
+/// See the module.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Quiet;
+
+impl Invariant for Quiet {
+    fn name(&self) -> &str {
+        "quiet"
+    }
+
+    fn see(&mut self, world: &World<'_>, what: &Happening<'_>) -> Result<(), String> {
+        match what {
+            Happening::Changed { actor, change }
+                if world.phase == Phase::Quiet && !is_calm(actor, change) =>
+            {
+                Err(format!("{actor} wrote {}: {}", change.key(), told(change)))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn is_calm(actor: &str, change: &Change) -> bool {
+    match (change.key().kind, &change.before, &change.now) {
+        (kind::LEASES, Some(_), Some(_)) => agent_of(actor).is_some(),
+        (kind::EVENTS, Some(_), None) => actor == "event-ttl-controller",
+        (kind::NODES, Some(before), Some(now)) => {
+            let same = |part| before.part(part) == now.part(part);
+            agent_of(actor).is_some()
+                && same(Part::Metadata)
+                && same(Part::Spec)
+                && calmed(before) == calmed(now)
+        }
+        _ => false,
+    }
+}
+
+/// The status of a node without the times of its heartbeats.
+fn calmed(node: &Object) -> Value {
+    let mut status: Value = node.part_to(Part::Status).unwrap_or_default();
+    if let Some(conditions) = status.get_mut("conditions").and_then(Value::as_array_mut) {
+        for condition in conditions.iter_mut().filter_map(Value::as_object_mut) {
+            condition.remove("lastHeartbeatTime");
+        }
+    }
+    status
+}
+
+/// What changed, in words.
+fn told(change: &Change) -> String {
+    let (Some(before), Some(now)) = (&change.before, &change.now) else {
+        let word = if change.now.is_some() { "it is new" } else { "it is gone" };
+        return match reason(change.object()) {
+            Some(reason) => format!("{word} ({reason})"),
+            None => word.to_owned(),
+        };
+    };
+    let mut parts = Vec::new();
+    for part in [Part::Metadata, Part::Spec, Part::Status] {
+        let (old, new) = (before.part(part).unwrap_or_default(), now.part(part).unwrap_or_default());
+        if old != new {
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).chars().take(400).collect::<String>();
+            parts.push(format!("{part:?} {} became {}", text(old), text(new)));
+        }
+    }
+    if parts.is_empty() { "something beside spec and status".to_owned() } else { parts.join("; ") }
+}
+
+/// What an Event tells.
+fn reason(object: &Object) -> Option<String> {
+    let tree = (object.key().kind == kind::EVENTS).then(|| object.body_tree())?;
+    Some(format!("{}: {}", tree["reason"].as_str()?, tree["message"].as_str().unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::chaos::invariants::testing::{Bench, node, plain, pod, with};
+
+    #[test]
+    fn only_heartbeats_are_calm() {
+        let beat = |time: &str, status: &str| {
+            let conditions = json!([{"type": "Ready", "status": status, "lastHeartbeatTime": time}]);
+            with(node("a"), json!({"status": {"conditions": conditions}}))
+        };
+        let mut bench = Bench::of(Quiet);
+        bench.ok("node/a", beat("1", "True"));
+        bench.ok("node/a", plain("coordination.k8s.io/v1", "Lease", "a"));
+        bench.ok("x", plain("v1", "Event", "e"));
+        bench.ok("user", pod("p", ""));
+        bench.enter(Phase::Quiet);
+        bench.ok("node/a", beat("2", "True"));
+        bench.bad("node/a", beat("3", "False"), "node/a wrote nodes/a");
+        bench.bad("node-controller", beat("4", "False"), "node-controller wrote nodes/a");
+        bench.ok(
+            "node/a",
+            with(plain("coordination.k8s.io/v1", "Lease", "a"), json!({"spec": {"renewTime": "2"}})),
+        );
+        bench.gone("event-ttl-controller", "events/shop/e");
+        bench.bad("scheduler", pod("p", "a"), "scheduler wrote pods/shop/p: Spec");
+        bench.bad(
+            "x",
+            with(plain("v1", "Event", "f"), json!({"reason": "R", "message": "m"})),
+            "it is new (R: m)",
+        );
+        bench.not_gone("user", "pods/shop/p", "it is gone");
+    }
+}

@@ -1,0 +1,121 @@
+//! What users do at last: lift what they hold back, so that the cluster can do all that they want.
+//!
+//! Decided from what is true alone. Invariant: when it answers nothing, no user holds anything back and everything that is
+//! wanted fits comfortably, also into one zone.
+
+use orch_core::{Live, Write, kind};
+use serde_json::{Value, json};
+
+use super::super::Truth;
+use super::Shop;
+use super::action::{let_go, nodes as admin};
+use super::pick::{self, is_free, is_open, is_owned_by, staying};
+use super::template::{is_broken, is_large, repaired};
+use super::tree::{Manifest, edit, number, patch, text};
+
+/// Most replicas of an app in the end.
+const COMFORTABLE: i64 = 3;
+
+/// Everything that is to be put right.
+pub(super) fn plan(shop: &Shop, truth: &Truth) -> Vec<Write> {
+    let mut writes: Vec<Write> = admin::lost(truth);
+    for node in pick::nodes(truth) {
+        let cordoned = node.tree()["spec"]["unschedulable"] == true;
+        writes.extend(cordoned.then(|| merge(node, json!({"spec": {"unschedulable": null}}))));
+        writes.extend(admin::untainted(node));
+    }
+    writes.extend(truth.all().filter_map(let_go));
+    writes.extend(missing(shop, truth));
+    for kind in [kind::DEPLOYMENTS, kind::STATEFUL_SETS] {
+        writes.extend(staying(truth, &shop.places, kind).filter_map(workload));
+    }
+    let sets = staying(truth, &shop.places, kind::REPLICA_SETS);
+    writes.extend(sets.filter_map(|set| replica_set(shop, truth, set)));
+    writes.extend(services(shop, truth));
+    let pods = staying(truth, &shop.places, kind::PODS);
+    writes.extend(pods.filter(|pod| is_hopeless(truth, pod)).map(|pod| Write::delete(pod.key().clone())));
+    writes
+}
+
+fn merge(live: &Live, patch: Value) -> Write {
+    Write::merge(live.key().clone(), patch)
+}
+
+/// What is wanted and not there: first what others need.
+fn missing(shop: &Shop, truth: &Truth) -> Vec<Write> {
+    let absent = |manifest: &&Manifest| truth.get(&manifest.key).is_none();
+    let mut writes: Vec<Write> = shop.cluster.iter().filter(absent).map(Manifest::create).collect();
+    let mut open: Vec<&str> =
+        shop.places.iter().map(|place| &**place).filter(|place| is_open(truth, place)).collect();
+    for namespace in shop.namespaces.iter().filter(absent) {
+        writes.push(namespace.create());
+        open.push(&namespace.key.name);
+    }
+    let wanted = shop.wanted().filter(|manifest| open.contains(&&*manifest.key.namespace));
+    writes.extend(wanted.filter(absent).map(Manifest::create));
+    writes
+}
+
+/// An app gets a template that works and a comfortable size, and rolls out to its end; `None` when it has all that.
+fn workload(live: &Live) -> Option<Write> {
+    let tree = live.tree();
+    let mut spec = tree["spec"].clone();
+    repaired(&mut spec["template"]);
+    if number(&spec["replicas"]) > COMFORTABLE {
+        spec["replicas"] = json!(COMFORTABLE);
+    }
+    if spec["paused"] == true {
+        spec["paused"] = json!(false);
+    }
+    if let Some(partition) = spec.pointer_mut("/updateStrategy/rollingUpdate/partition") {
+        *partition = json!(0);
+    }
+    patch(&tree["spec"], &spec).map(|patch| merge(live, json!({"spec": patch})))
+}
+
+/// A ReplicaSet of the users' own is put right; one that no Deployment owns any more goes.
+fn replica_set(shop: &Shop, truth: &Truth, set: &Live) -> Option<Write> {
+    let owner = set.header().controller().and_then(|owner| truth.by_uid(&owner.uid));
+    match owner {
+        Some(owner) => owner.header().has_finalizer("orphan").then(|| Write::delete(set.key().clone())),
+        None if shop.apps.iter().any(|app| app.key() == set.key()) => workload(set),
+        // Another Deployment may have the template and adopt it; else nobody wants it.
+        None => Some(Write::delete(set.key().clone())),
+    }
+}
+
+/// Services select what they were made for.
+fn services(shop: &Shop, truth: &Truth) -> Vec<Write> {
+    let services = shop.wanted().filter(|manifest| manifest.key.kind == kind::SERVICES);
+    let back = |manifest: &Manifest| {
+        let live = truth.get(&manifest.key).filter(|live| !live.header().is_terminating())?;
+        edit(live, "selector", |selector| selector.clone_from(&manifest.tree["spec"]["selector"]))
+    };
+    services.filter_map(back).collect()
+}
+
+/// Whether a pod has to go: nobody replaces it, and it cannot do what it is there for.
+fn is_hopeless(truth: &Truth, pod: &Live) -> bool {
+    let tree = pod.tree();
+    if is_free(pod) {
+        let phase = text(&tree["status"]["phase"]);
+        return phase != "Running"
+            || is_broken(&tree["metadata"])
+            || is_large(&tree["spec"])
+            || takes_identity(truth, pod);
+    }
+    is_broken(&tree["metadata"]) && !is_of_deployment(truth, pod)
+}
+
+/// Whether the pod has the name that a StatefulSet's pod would have.
+fn takes_identity(truth: &Truth, pod: &Live) -> bool {
+    let Some((set, ordinal)) = pod.key().name.rsplit_once('-') else { return false };
+    ordinal.bytes().all(|digit| digit.is_ascii_digit())
+        && truth.get(&pod.key().sibling(kind::STATEFUL_SETS, set)).is_some()
+}
+
+/// Whether a Deployment replaces the pod as soon as its template works.
+fn is_of_deployment(truth: &Truth, pod: &Live) -> bool {
+    let owner = pod.header().controller().and_then(|owner| truth.by_uid(&owner.uid));
+    owner.is_some_and(|owner: &Live| is_owned_by(owner, "Deployment"))
+}

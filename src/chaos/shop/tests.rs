@@ -1,0 +1,186 @@
+//! The workload in a cluster where nothing fails: everything users write is taken, and what they want comes about.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures::StreamExt;
+use orch_core::{ApiExt, Change, Env, Event, Select, Write, kind, sim};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::*;
+use crate::runtime::task::{Context, TaskImages};
+use crate::{Cluster, NodeSpec};
+
+const SPAN: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(1200);
+
+/// Answers every request at port 8080.
+async fn serve(context: Context) -> std::io::Result<()> {
+    let mut listener = context.listen(8080).await?;
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = context.stopped() => return Ok(()),
+            accepted = listener.accept() => accepted?,
+        };
+        let mut stream = accepted.0;
+        context.spawn(async move {
+            let mut request = [0; 1024];
+            let _ = stream.read(&mut request).await;
+            let _ =
+                stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
+        });
+    }
+}
+
+/// Every image that the workload names: all run until they are stopped, but for the one that sets up.
+fn images() -> TaskImages {
+    let images = TaskImages::default();
+    let names =
+        |prefix: &str, count: usize| (0..count).map(|at| format!("shop/{prefix}{at}")).collect::<Vec<_>>();
+    let all = [names("web", 4), names("db", 2), names("set", 1), names("loose-", 4), names("late-", 25)];
+    let identities = (0..2).flat_map(|set| names(&format!("db{set}-"), 4));
+    for name in all.into_iter().flatten().chain(identities) {
+        for tag in 1..=9 {
+            images.register(&format!("{name}:{tag}"), serve).unwrap();
+        }
+    }
+    images.register("shop/sidecar:1", |context: Context| async move { context.stopped().await }).unwrap();
+    let setup = |context: Context| async move { context.sleep(Duration::from_millis(500)).await };
+    images.register("shop/setup:1", setup).unwrap();
+    images
+}
+
+/// A cluster, and what is true of it.
+struct Quiet {
+    env: Env,
+    cluster: Cluster,
+    truth: Arc<Mutex<Truth>>,
+}
+
+impl Quiet {
+    async fn start(env: Env) -> Self {
+        let zones = ["a", "b", "c"];
+        let nodes = (0..10).map(|at| NodeSpec::new(format!("n{at}")).label("zone", zones[at % 3]));
+        let cluster =
+            Cluster::builder().env(env.clone()).nodes(nodes).images(images()).start().await.unwrap();
+        let truth = Arc::new(Mutex::new(Truth::default()));
+        let mut watch = cluster.api().watch(&Select::default(), None).await.unwrap();
+        let follower = Arc::clone(&truth);
+        env.spawn(async move {
+            while let Some(Ok(event)) = watch.next().await {
+                if let Event::Changed(change) = event {
+                    let change: Arc<Change> = change.into();
+                    follower.lock().unwrap().apply(&change);
+                }
+            }
+        });
+        Self { env, cluster, truth }
+    }
+
+    /// Waits until the truth is what it is now.
+    async fn catch_up(&self) {
+        let all = self.cluster.api().list(&Select::kind(kind::NAMESPACES), None, 1).await.unwrap();
+        while self.truth.lock().unwrap().revision() < all.revision {
+            self.env.sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// Does the writes; answers those that were refused for what they say.
+    async fn write(&self, what: &str, writes: Vec<Write>) -> Vec<String> {
+        let mut refused = Vec::new();
+        for write in writes {
+            let told = format!("{what}: {write:?}");
+            match self.cluster.api().one(write).await {
+                Err(error) if !(error.is_conflict() || error.is_not_found()) => {
+                    refused.push(format!("{told}: {error}"));
+                }
+                _ => {}
+            }
+        }
+        refused
+    }
+
+    async fn act(&self, steps: &[Step]) -> Vec<String> {
+        let mut refused = Vec::new();
+        for step in steps {
+            self.env.sleep_until(step.at).await;
+            self.catch_up().await;
+            let writes = step.writes(&self.truth.lock().unwrap());
+            if std::env::var("SHOP_STEPS").is_ok() {
+                eprintln!("{step}: {} writes", writes.len());
+            }
+            refused.extend(self.write(&step.to_string(), writes).await);
+        }
+        refused
+    }
+
+    /// Repairs until users are satisfied.
+    async fn heal(&self, shop: &mut Shop) -> Result<Vec<String>, String> {
+        let until = self.env.elapsed() + PATIENCE;
+        let mut refused = Vec::new();
+        loop {
+            self.catch_up().await;
+            let writes = shop.repair(&self.truth.lock().unwrap());
+            let is_repaired = writes.is_empty();
+            refused.extend(self.write("repair", writes).await);
+            let satisfied = shop.satisfied(&self.truth.lock().unwrap());
+            match satisfied {
+                Ok(()) if is_repaired => return Ok(refused),
+                Err(why) if self.env.elapsed() > until => return Err(why),
+                _ => self.env.sleep(Duration::from_secs(5)).await,
+            }
+        }
+    }
+}
+
+/// One run; how many pods were started, and how long healing took.
+fn run(seed: u64) -> (usize, Duration) {
+    sim::run(seed, move |env| async move {
+        let quiet = Quiet::start(env.clone()).await;
+        let mut shop = Shop::default();
+        let steps = shop.draw(&env.child("workload"), SPAN);
+        let refused = quiet.act(&steps).await;
+        assert!(refused.is_empty(), "seed {seed}: {refused:#?}");
+        env.sleep_until(SPAN).await;
+        let started = quiet.truth.lock().unwrap();
+        let pods = started.log().iter().filter(|change| change.key().kind == kind::PODS);
+        let uids: BTreeSet<_> = pods.map(|change| change.object().uid().clone()).collect();
+        drop(started);
+        match quiet.heal(&mut shop).await {
+            Err(why) => panic!(
+                "seed {seed}: {why}\n{}",
+                steps.iter().map(|step| format!("{step}\n")).collect::<String>()
+            ),
+            Ok(refused) => assert!(refused.is_empty(), "seed {seed}: {refused:#?}"),
+        }
+        let healed = env.elapsed() - SPAN;
+        quiet.cluster.shutdown().await.unwrap();
+        (uids.len(), healed)
+    })
+}
+
+#[test]
+fn a_quiet_cluster_takes_every_step_and_satisfies_users() {
+    let seeds = std::env::var("SHOP_SEEDS").ok().and_then(|range| {
+        let (from, until) = range.split_once("..")?;
+        Some(from.parse().ok()?..until.parse().ok()?)
+    });
+    for seed in seeds.unwrap_or(0..50) {
+        let (started, healed) = run(seed);
+        eprintln!("seed {seed}: {started} pods, healed after {healed:?}");
+    }
+}
+
+#[test]
+fn drawing_twice_gives_the_same_steps_and_leaving_one_out_moves_no_other() {
+    let draw = |scale: f64| {
+        sim::run(3, move |env| async move {
+            let steps = Shop::default().scale(scale).draw(&env.child("workload"), SPAN);
+            assert!(steps.is_sorted_by_key(|step| step.at) && steps.iter().all(|step| step.at < SPAN));
+            steps.iter().map(ToString::to_string).collect::<BTreeSet<_>>()
+        })
+    };
+    assert_eq!(draw(1.0), draw(1.0));
+}
