@@ -54,7 +54,6 @@ pub(super) enum Plan {
     New {
         pod: Arc<SandboxSpec>,
         stream: Stream,
-        id: ContainerId,
     },
 }
 
@@ -259,9 +258,8 @@ impl Machine {
     }
 
     /// What a start begins with. Each try has a stream of its own.
-    pub(super) fn plan(&mut self, id: &SandboxId, spec: &ContainerSpec, now: Now) -> Result<Plan> {
-        self.made += 1;
-        let (seed, number) = (self.seed, self.made);
+    pub(super) fn plan(&mut self, id: &SandboxId, spec: &ContainerSpec) -> Result<Plan> {
+        let seed = self.seed;
         let (sandbox, containers) = self.sandbox(id)?;
         if let Some(started) = sandbox.started(containers, spec) {
             return Ok(Plan::Started(started));
@@ -271,21 +269,20 @@ impl Machine {
         let (attempt, tries) = (spec.attempt.to_string(), tries.1.to_string());
         let pod = Arc::clone(&sandbox.spec);
         let stream = Stream::new(seed, &[&pod.uid, &spec.name, &attempt, &tries]);
-        let id = ContainerId(new_id(now, stream, number));
-        Ok(Plan::New { pod, stream, id })
+        Ok(Plan::New { pod, stream })
     }
 
     /// Starts a container, unless that attempt was started meanwhile. A new one with ports has doors to open.
     pub(super) fn start(
         &mut self,
         sandbox_id: &SandboxId,
-        id: ContainerId,
         spec: &ContainerSpec,
-        (mut life, faults): (Life, Stream),
+        mut life: Life,
+        stream: Stream,
         now: Now,
     ) -> Result<(ContainerId, Option<Doors>)> {
         let image_id = self.image(&spec.image)?;
-        let is_quiet = self.is_quiet;
+        let (is_quiet, number) = (self.is_quiet, self.made + 1);
         let (sandbox, containers) = self.sandbox(sandbox_id)?;
         if let Some(started) = sandbox.started(containers, spec) {
             return Ok((started, None));
@@ -293,6 +290,7 @@ impl Machine {
         if is_quiet {
             life.heal();
         }
+        let id = ContainerId(new_id(now, stream, number));
         let made = Arc::new(Made {
             id: id.clone(),
             sandbox: sandbox_id.clone(),
@@ -304,7 +302,8 @@ impl Machine {
             log: Log::default(),
         });
         sandbox.containers.push(id.clone());
-        let mut container = Container::start(Arc::clone(&made), life, faults, now);
+        self.made = number;
+        let mut container = Container::start(Arc::clone(&made), life, stream.fork("calls"), now);
         let doors = (!spec.ports.is_empty()).then(|| Doors { close: container.open(), made });
         self.containers.insert(id.clone(), container);
         self.reschedule(&id);
@@ -387,7 +386,7 @@ impl Sandbox {
     }
 }
 
-/// Never the same again, not even after a restart with the same seed: time has gone on.
+/// Never the same again, not even after a restart with the same seed: time has gone on. In the order they are made.
 fn new_id(now: Now, mut stream: Stream, number: u64) -> Str {
-    format!("{:016x}{:016x}", now.elapsed.as_nanos(), stream.draw() ^ number.rotate_left(32)).into()
+    format!("{:016x}{number:08x}{:08x}", now.elapsed.as_nanos(), stream.draw() >> 32).into()
 }

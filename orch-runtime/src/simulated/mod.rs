@@ -201,9 +201,9 @@ impl SimulatedRuntime {
 
     async fn start_container(&self, sandbox: &SandboxId, spec: &ContainerSpec) -> Result<ContainerId> {
         ImageName::parse(&spec.image)?;
-        let (pod, stream, id) = match self.world.change(|machine, now| machine.plan(sandbox, spec, now))? {
+        let (pod, stream) = match self.world.machine().plan(sandbox, spec)? {
             Plan::Started(id) => return Ok(id),
-            Plan::New { pod, stream, id } => (pod, stream, id),
+            Plan::New { pod, stream } => (pod, stream),
         };
         let mut profile = self.profile(&pod, spec);
         let pull = annotations::apply(&pod.annotations, &spec.name, &mut profile)?;
@@ -214,10 +214,7 @@ impl SimulatedRuntime {
             let why = "simulated: it was drawn to fail".to_owned();
             return Err(Error::Start { container: spec.name.clone(), why });
         }
-        let started = self.world.change(|machine, now| {
-            let drawn = (life, stream.fork("calls"));
-            machine.start(sandbox, id, spec, drawn, now)
-        });
+        let started = self.world.change(|machine, now| machine.start(sandbox, spec, life, stream, now));
         let (id, doors) = started?;
         if let Some(doors) = doors {
             let (is_open, opened) = oneshot::channel();

@@ -8,5 +8,6 @@ mod faults;
 mod many;
 mod node;
 mod probes;
+mod simulated;
 mod volumes;
 mod world;
