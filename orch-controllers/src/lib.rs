@@ -109,3 +109,27 @@ fn with_collector(engine: Engine) -> Engine {
     let collector = gc::GarbageCollector::of(Arc::clone(engine.api()));
     engine.with(collector)
 }
+
+#[cfg(test)]
+mod tests {
+    use orch_api::LocalApi;
+    use orch_core::{Api, Env, Registry};
+    use orch_store::MemStore;
+
+    use super::*;
+
+    #[test]
+    fn controllers_are_called_what_they_call_themselves() {
+        let (env, registry) = (Env::seeded(1), Arc::new(Registry::built_in()));
+        let store = Arc::new(MemStore::new(Arc::clone(&registry)));
+        let api: Arc<dyn Api> = Arc::new(LocalApi::builder(store, env.clone(), registry).build());
+        let engine = || Engine::new(Arc::clone(&api), env.clone());
+        let each = each(&Config::default());
+        let names: Vec<&str> = each.iter().map(|(name, _)| *name).collect();
+        assert!(names.iter().enumerate().all(|(at, name)| !names[..at].contains(name)), "{names:?}");
+        for (name, add) in &each {
+            assert_eq!(add(engine()).controllers().collect::<Vec<_>>(), [*name]);
+        }
+        assert_eq!(with_all(engine()).controllers().collect::<Vec<_>>(), names);
+    }
+}

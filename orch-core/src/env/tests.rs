@@ -52,3 +52,55 @@ fn shutdown_leaves_no_task() {
         assert!(task.is_finished());
     });
 }
+
+#[test]
+fn who_waits_for_the_end_of_a_part_finds_nothing_left_of_it() {
+    sim::run(1, |env| async move {
+        let (one, two) = (env.child("one"), env.child("two"));
+        let held = Arc::new(());
+        for env in [&one, &one.child("a"), &one.child("a").child("b")] {
+            let held = Arc::clone(&held);
+            env.spawn(async move {
+                std::future::pending::<()>().await;
+                drop(held);
+            });
+        }
+        let other = two.spawn(std::future::pending::<()>());
+        one.crash();
+        one.ended().await;
+        assert_eq!(Arc::strong_count(&held), 1, "what its tasks held is given back");
+        assert!(!other.is_finished(), "nobody else is waited for");
+        env.shutdown().await;
+        assert!(other.is_finished());
+    });
+}
+
+#[test]
+fn the_end_of_a_part_that_still_runs_is_not_reached() {
+    sim::run(1, |env| async move {
+        let part = env.child("part");
+        part.child("task").spawn(std::future::pending::<()>());
+        assert!(env.timeout(Duration::from_secs(60), part.ended()).await.is_none());
+        part.crash();
+        assert!(env.timeout(Duration::from_secs(60), part.ended()).await.is_some());
+    });
+}
+
+#[test]
+fn a_task_that_crashes_itself_goes_no_further_than_its_next_wait() {
+    sim::run(1, |env| async move {
+        let part = env.child("part");
+        let reached = Arc::new(AtomicBool::new(false));
+        let task = part.spawn({
+            let (part, reached) = (part.clone(), Arc::clone(&reached));
+            async move {
+                part.while_running().await;
+                part.crash();
+                part.while_running().await;
+                reached.store(true, Ordering::Relaxed);
+            }
+        });
+        assert_eq!(task.await, None);
+        assert!(!reached.load(Ordering::Relaxed));
+    });
+}

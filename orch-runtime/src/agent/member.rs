@@ -65,7 +65,7 @@ pub(super) struct Instance {
     pub(super) since: Duration,
     /// Its postStart hook has not ended: people see it wait.
     pub(super) is_hidden: bool,
-    /// The agent ended it to start it again.
+    /// It starts again however it ended: the agent ended it for that, or its sandbox is lost.
     pub(super) must_restart: bool,
     pub(super) probes: Vec<(Purpose, Probe)>,
 }
@@ -153,7 +153,10 @@ impl Member {
 
     pub(super) fn is_ready(&self) -> bool {
         match self.role {
-            Role::Init => self.ended().is_some_and(|(exit, _)| exit.code == 0),
+            Role::Init => {
+                let is_done = self.ended().is_some_and(|(exit, _)| exit.code == 0);
+                is_done && self.current.as_ref().is_some_and(|instance| !instance.must_restart)
+            }
             Role::Sidecar | Role::Regular => self.running().is_some_and(Instance::is_ready),
         }
     }

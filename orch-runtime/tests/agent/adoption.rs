@@ -83,6 +83,84 @@ fn a_container_that_vanished_is_started_again_or_has_failed() {
     });
 }
 
+/// Loses every sandbox, as a machine that boots does.
+async fn lose_all(world: &World) {
+    for sandbox in world.runtime.state().await.unwrap() {
+        world.runtime.remove_pod(&sandbox.id).await.unwrap();
+    }
+}
+
+/// A pod with an init container and a sidecar whose sandbox is lost, with or without an agent that looks.
+fn initialized_again(is_watched: bool) {
+    with_node(async move |mut world: World| {
+        let spec = json!({
+            "initContainers": [
+                {"name": "first", "image": "exit:1", "args": ["0", "5"]},
+                {"name": "side", "image": "pause:1", "restartPolicy": "Always"},
+                {"name": "second", "image": "exit:1", "args": ["0", "5"]}],
+            "containers": [{"name": "c", "image": "server:1", "readinessProbe": {"httpGet": {"port": 80}, "periodSeconds": 1}}]});
+        let pod = world.pod("web", spec).await;
+        world.until_ready(&pod).await;
+        if is_watched {
+            lose_all(&world).await;
+        } else {
+            world.crash_agent();
+            lose_all(&world).await;
+            world.start_agent();
+        }
+        let name = |status: &serde_json::Value, list: &str, at: usize| {
+            (status[list][at]["restartCount"].as_u64().unwrap(), status[list][at]["ready"] == true)
+        };
+        // While init containers run, the others wait.
+        let status = world.until(&pod, |status| name(status, "initContainerStatuses", 0) == (1, false)).await;
+        assert_eq!(name(&status, "containerStatuses", 0), (0, false), "{status:#}");
+        assert_eq!(status["phase"], "Pending");
+        let status = world.until(&pod, |status| name(status, "initContainerStatuses", 2) == (1, false)).await;
+        assert_eq!(name(&status, "initContainerStatuses", 0), (1, true));
+        assert_eq!(name(&status, "initContainerStatuses", 1), (1, true));
+        assert_eq!(name(&status, "containerStatuses", 0), (0, false), "{status:#}");
+        let status = world.until_ready(&pod).await;
+        assert_eq!(name(&status, "containerStatuses", 0), (1, true));
+        assert!(world.has_event("web", "SandboxChanged: ").await);
+        world.secs(600).await;
+        let later = world.status(&pod).await;
+        assert_eq!(later["initContainerStatuses"], status["initContainerStatuses"], "once for each sandbox");
+        assert_eq!(later["containerStatuses"], status["containerStatuses"]);
+    });
+}
+
+#[test]
+fn a_pod_whose_sandbox_is_lost_is_initialized_again() {
+    initialized_again(false);
+    initialized_again(true);
+}
+
+#[test]
+fn a_pod_that_does_not_restart_is_not_initialized_again() {
+    with_node(|mut world| async move {
+        let spec = |args: [&str; 2]| {
+            json!({"restartPolicy": "Never", "initContainers": [{"name": "i", "image": "exit:1", "args": ["0"]}],
+            "containers": [{"name": "c", "image": "exit:1", "args": args}]})
+        };
+        let (done, runs) =
+            (world.pod("done", spec(["0", "1"])).await, world.pod("runs", spec(["0", "999"])).await);
+        world.until_phase(&done, "Succeeded").await;
+        let initialized = |status: &serde_json::Value| status["containerStatuses"][0]["started"] == true;
+        world.until(&runs, initialized).await;
+        world.crash_agent();
+        lose_all(&world).await;
+        world.start_agent();
+        world.until_phase(&runs, "Failed").await;
+        world.secs(60).await;
+        for (pod, phase) in [(done, "Succeeded"), (runs, "Failed")] {
+            let status = world.status(&pod).await;
+            assert_eq!(status["phase"], phase);
+            assert_eq!(status["initContainerStatuses"][0]["restartCount"], 0);
+            assert_eq!(status["initContainerStatuses"][0]["ready"], true);
+        }
+    });
+}
+
 /// A pod with all that takes steps, and an agent that crashes again and again while it starts and ends.
 fn crashing(seed: u64) {
     sim::run(seed, |env| async move {

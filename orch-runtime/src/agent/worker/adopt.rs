@@ -7,7 +7,7 @@ use orch_core::runtime::{ContainerState, ContainerStatus, SandboxStatus};
 
 use super::{Context, Out, Slot, Why, Worker};
 use crate::agent::command::Now;
-use crate::agent::member::{Instance, Run, full_id};
+use crate::agent::member::{Instance, Member, Role, Run, full_id};
 use crate::agent::pod::{Pod, is_terminal};
 use crate::agent::probe::{Purpose, Verdict};
 use crate::agent::shown::{Doing, Exit, Shown};
@@ -49,12 +49,16 @@ impl Worker {
             }
         }
         let regular = spec.init_containers.len();
-        worker.is_initialized = worker.members.iter().skip(regular).any(|member| member.current.is_some());
+        let has_run = |members: &[Member]| members.iter().any(|member| member.current.is_some());
+        worker.is_initialized = has_run(&worker.members[regular..]);
         if is_terminal(phase) {
             worker.end(Why::Completed, now.elapsed);
             worker.network = if found.is_some() { Slot::Empty } else { Slot::Left };
         }
         worker.heed_deletion(now);
+        if found.is_none() && has_run(&worker.members) {
+            worker.begin_again(out);
+        }
         worker.report.touch();
         worker
     }
@@ -88,6 +92,21 @@ impl Worker {
         if member.last.is_none() {
             member.last = before.and_then(|shown| shown.last.clone());
         }
+    }
+
+    /// The sandbox is lost. In a new one init containers run again before all others (`computePodActions` of
+    /// `pkg/kubelet/kuberuntime/kuberuntime_manager.go`).
+    pub(super) fn begin_again(&mut self, out: &mut Out) {
+        if self.ending.is_some() || self.has_completed() {
+            return;
+        }
+        self.is_initialized = false;
+        for member in self.members.iter_mut().filter(|member| member.role == Role::Init) {
+            if let Some(instance) = &mut member.current {
+                instance.must_restart = true;
+            }
+        }
+        self.tell(out, "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.");
     }
 
     /// Only the API remembers a container: what ran there is lost.

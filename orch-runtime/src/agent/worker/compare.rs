@@ -36,7 +36,7 @@ impl Worker {
             (Slot::Leaving, None) => self.sandbox = Slot::Left,
             (Slot::Ready(_), None) if self.sandbox_since < asked && self.members.iter().all(is_idle) => {
                 self.sandbox = if self.ending.is_some() { Slot::Left } else { Slot::Empty };
-                self.is_initialized = false;
+                self.begin_again(out);
             }
             _ => {}
         }

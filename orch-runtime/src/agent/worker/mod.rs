@@ -363,7 +363,7 @@ impl Worker {
         let Some((exit, _)) = member.ended() else { return false };
         match member.role {
             Role::Sidecar => true,
-            Role::Init if exit.code == 0 => false,
+            Role::Init if exit.code == 0 => instance.must_restart,
             _ => instance.must_restart || container.restarts_after(self.pod.spec.restart_policy, exit.code),
         }
     }
