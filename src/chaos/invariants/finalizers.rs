@@ -6,20 +6,28 @@
 //! `pkg/controller/namespace/deletion/namespaced_resources_deleter.go`, and the admission plugin NamespaceLifecycle
 //! (`apiserver/pkg/admission/plugin/namespace/lifecycle`). The last finalizer and the object may go in one write. Excepted:
 //! `orphan` and `foregroundDeletion` are what a deletion asks for, so another deletion may replace them
-//! (`deletionFinalizersForGarbageCollection` of `apiserver/pkg/registry/generic/registry/store.go`).
+//! (`deletionFinalizersForGarbageCollection` of `apiserver/pkg/registry/generic/registry/store.go`); a write that was
+//! admitted before the deletion of its namespace began may come a little later (`namespaceDeletionGracePeriod` of
+//! `pkg/controller/namespace/namespace_controller.go` waits for such writes), as long as the namespace is there.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use orch_core::{Change, Header, Key, Object, Str, kind};
 
 use super::tree::{agent_of, is_person};
 use crate::chaos::{Happening, Invariant, World};
 
+/// How long a write may be under way between its admission and its commit.
+const IN_FLIGHT: Duration = Duration::from_secs(15);
+
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Finalizers {
     /// How many objects stand in a namespace.
     content: BTreeMap<Str, usize>,
+    /// Since when a namespace has been deleted.
+    ending: BTreeMap<Str, Duration>,
 }
 
 impl Invariant for Finalizers {
@@ -29,6 +37,13 @@ impl Invariant for Finalizers {
 
     fn see(&mut self, world: &World<'_>, what: &Happening<'_>) -> Result<(), String> {
         let Happening::Changed { actor, change } = what else { return Ok(()) };
+        let key = change.key();
+        if key.kind == kind::NAMESPACES {
+            match change.now.as_ref().is_some_and(|live| live.header().is_terminating()) {
+                true => _ = self.ending.entry(key.name.clone()).or_insert(world.at),
+                false => _ = self.ending.remove(&key.name),
+            }
+        }
         match (&change.before, &change.now) {
             (None, Some(live)) => self.created(world, actor, live),
             (Some(before), None) => {
@@ -48,13 +63,16 @@ impl Finalizers {
             return Ok(());
         }
         *self.content.entry(key.namespace.clone()).or_default() += 1;
-        let namespace = world.truth.get(&Key::cluster(kind::NAMESPACES, key.namespace.clone()));
-        let why = match namespace {
-            None => "is not there",
-            Some(namespace) if namespace.header().is_terminating() => "is being deleted",
-            Some(_) => return Ok(()),
-        };
-        Err(format!("{actor} created {key}, and its namespace {why}"))
+        if world.truth.get(&Key::cluster(kind::NAMESPACES, key.namespace.clone())).is_none() {
+            return Err(format!("{actor} created {key}, and its namespace is not there"));
+        }
+        let ending = self.ending.get(&key.namespace).map(|since| world.at.saturating_sub(*since));
+        match ending.filter(|ending| *ending > IN_FLIGHT) {
+            Some(ending) => {
+                Err(format!("{actor} created {key}, and its namespace is being deleted, since {ending:?}"))
+            }
+            None => Ok(()),
+        }
     }
 
     fn removed(&mut self, world: &World<'_>, actor: &str, object: &Object) -> Result<(), String> {
@@ -178,7 +196,10 @@ mod tests {
         let mut bench = bench();
         bench.ok("user", pod("p", "a"));
         bench.ok("user", deleted(plain("v1", "Namespace", "shop"), 0));
-        bench.bad("x", pod("q", "a"), "its namespace is being deleted");
+        bench.ok("x", pod("q", "a"));
+        bench.wait(16);
+        bench.bad("x", pod("r", "a"), "its namespace is being deleted");
+        bench.gone("node/a", "pods/shop/r");
         bench.gone("node/a", "pods/shop/q");
         bench.gone("node/a", "pods/shop/p");
         bench.gone("namespace-controller", "namespaces/shop");

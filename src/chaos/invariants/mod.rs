@@ -8,13 +8,22 @@ mod bound_once;
 mod collection;
 mod desired;
 mod endpoints;
+mod endpoints_follow;
+mod evictions;
 mod finalizers;
 mod fit;
+mod fixed_fields;
 mod node_capacity;
 mod one_per_identity;
+mod ordered_start;
+mod own_fields;
+mod placements_fit;
+mod pod_lifecycle;
 mod quiet;
 mod removal;
+mod replica_count;
 mod revisions;
+mod rollout_bounds;
 mod statuses;
 #[cfg(test)]
 mod testing;
@@ -23,11 +32,20 @@ mod tree;
 pub use bound_once::BoundOnce;
 pub use collection::Collection;
 pub use desired::Desired;
+pub use endpoints_follow::EndpointsFollow;
+pub use evictions::Evictions;
 pub use finalizers::Finalizers;
+pub use fixed_fields::FixedFields;
 pub use node_capacity::NodeCapacity;
 pub use one_per_identity::OnePerIdentity;
+pub use ordered_start::OrderedStart;
+pub use own_fields::OwnFields;
+pub use placements_fit::PlacementsFit;
+pub use pod_lifecycle::PodLifecycle;
 pub use quiet::Quiet;
+pub use replica_count::ReplicaCount;
 pub use revisions::Revisions;
+pub use rollout_bounds::RolloutBounds;
 pub use statuses::Statuses;
 
 use super::Invariant;
@@ -45,11 +63,20 @@ use super::Invariant;
 pub fn all() -> Vec<Box<dyn Invariant>> {
     vec![
         Box::new(Revisions::default()),
-        Box::new(BoundOnce::default()),
-        Box::new(NodeCapacity::default()),
-        Box::new(OnePerIdentity::default()),
-        Box::new(Collection::default()),
+        Box::new(FixedFields::default()),
+        Box::new(OwnFields),
         Box::new(Finalizers::default()),
+        Box::new(Collection::default()),
+        Box::new(BoundOnce::default()),
+        Box::new(PlacementsFit::default()),
+        Box::new(NodeCapacity::default()),
+        Box::new(PodLifecycle::default()),
+        Box::new(OnePerIdentity::default()),
+        Box::new(Evictions::default()),
+        Box::new(ReplicaCount),
+        Box::new(RolloutBounds),
+        Box::new(OrderedStart),
+        Box::new(EndpointsFollow::default()),
         Box::new(Statuses::default()),
         Box::new(Desired),
         Box::new(Quiet),

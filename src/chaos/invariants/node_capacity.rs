@@ -91,7 +91,7 @@ impl NodeCapacity {
                 self.gone.insert(uid.clone());
                 // The list that an agent begins with may be as old as any view.
                 let started = self.nodes.get(node).and_then(|node| node.agent_started);
-                if started.is_some_and(|started| world.at <= started + world.patience) {
+                if started.is_some_and(|started| world.at <= started.saturating_add(world.patience)) {
                     self.unheard.insert(uid.clone());
                 }
             }

@@ -6,7 +6,6 @@
 //! ended is replaced whatever the others do; an update takes the highest pods of an old revision, no more than
 //! `maxUnavailable` at once.
 
-use std::any::TypeId;
 use std::collections::BTreeMap;
 
 use orch_controllers::pod::PodFacts;
@@ -14,11 +13,11 @@ use orch_controllers::statefulset::StatefulSetFacts;
 use orch_core::controller::Plan;
 use orch_core::object::Part;
 use orch_core::selector::Selector;
-use orch_core::view::{Needs, Projection, Table, View};
+use orch_core::view::{Needs, View};
 use orch_core::{Key, Object, Verb, kind};
 use serde_json::Value;
 
-use super::tree::{Round, holds, is_terminal, number, ordinal, phase_of, scaled};
+use super::tree::{Round, holds, is_terminal, number, ordinal, phase_of, scaled, table};
 use crate::chaos::{Happening, Invariant, World};
 
 /// See the module.
@@ -36,7 +35,9 @@ impl Invariant for OrderedStart {
     }
 
     fn see(&mut self, _: &World<'_>, what: &Happening<'_>) -> Result<(), String> {
-        let Happening::Planned { controller: "statefulset-controller", key, view, plan } = what else { return Ok(()) };
+        let Happening::Planned { controller: "statefulset-controller", key, view, plan } = what else {
+            return Ok(());
+        };
         let touches = |write: &orch_core::Write| {
             write.key.kind == kind::PODS && matches!(write.verb, Verb::Create(_) | Verb::Delete(_))
         };
@@ -59,17 +60,13 @@ impl Invariant for OrderedStart {
     }
 }
 
-/// The table of a projection, if the view has it.
-pub(super) fn table<P: Projection>(view: &dyn View) -> Option<&Table<P>> {
-    view.table(TypeId::of::<P>()).and_then(|table| table.downcast_ref())
-}
-
 /// The pods of a set by ordinal.
 fn members<'a>(view: &'a dyn View, set: &Object, spec: &Value) -> BTreeMap<i64, &'a Object> {
     let selector = Selector::from_value(&spec["selector"]).unwrap_or_else(|_| Selector::nothing());
     let pods = table::<PodFacts>(view).into_iter().flat_map(|pods| pods.owned_by(set.uid()));
     let is_ours = |pod: &&Object| {
-        pod.header().controller().is_some_and(|owner| owner.uid == *set.uid()) && selector.matches(|label| pod.label(label))
+        pod.header().controller().is_some_and(|owner| owner.uid == *set.uid())
+            && selector.matches(|label| pod.label(label))
     };
     let member = |pod: &'a Object| Some((ordinal(&set.key().name, &pod.key().name)?, pod));
     pods.map(|row| &row.object).filter(is_ours).filter_map(member).collect()
@@ -126,7 +123,9 @@ impl Ordered<'_> {
 
     fn end(&self, deleted: &[i64]) -> Result<(), String> {
         let (key, range) = (self.set.key(), self.range());
-        let is = |ordinal: &i64, test: &dyn Fn(&Object) -> bool| self.pods.get(ordinal).is_some_and(|pod| test(pod));
+        let is = |ordinal: &i64, test: &dyn Fn(&Object) -> bool| {
+            self.pods.get(ordinal).is_some_and(|pod| test(pod))
+        };
         if let Some(again) = deleted.iter().find(|one| is(one, &|pod| pod.header().is_terminating())) {
             return Err(format!("{key} ends {again}, which is being deleted already"));
         }
@@ -160,11 +159,13 @@ impl Ordered<'_> {
             return Err(format!("{key} ends {kept}, which stands before the partition {partition}"));
         }
         let replicas = range.end - range.start;
-        let most = scaled(&strategy["rollingUpdate"]["maxUnavailable"], replicas, Round::Down).unwrap_or(1).max(1);
+        let most =
+            scaled(&strategy["rollingUpdate"]["maxUnavailable"], replicas, Round::Down).unwrap_or(1).max(1);
         if i64::try_from(deleted.len()).unwrap_or(i64::MAX) > most {
             return Err(format!("{key} ends {deleted:?} for an update, and {most} may be unavailable"));
         }
-        let revision = |ordinal: i64| self.pods.get(&ordinal).and_then(|pod| pod.label("controller-revision-hash"));
+        let revision =
+            |ordinal: i64| self.pods.get(&ordinal).and_then(|pod| pod.label("controller-revision-hash"));
         for one in deleted {
             let skipped = |above: &i64| !deleted.contains(above) && revision(*above) == revision(*one);
             if let Some(above) = (one + 1..range.end).find(skipped) {
@@ -215,8 +216,12 @@ mod tests {
         }
         view.apply(None, &Event::Progress(Revision(99)));
         let key = Key::new(kind::STATEFUL_SETS, "shop", "db");
-        let what =
-            Happening::Planned { controller: "statefulset-controller", key: &key, view: &view, plan: &plan(writes) };
+        let what = Happening::Planned {
+            controller: "statefulset-controller",
+            key: &key,
+            view: &view,
+            plan: &plan(writes),
+        };
         bench.see(&what)
     }
 
@@ -227,7 +232,10 @@ mod tests {
         fails(judge(&first, &["+2"]), "1 is not running and ready");
         fails(judge(&first, &["+0"]), "it is there or not wanted");
         fails(judge(&first, &["+1", "+2"]), "at once");
-        fails(judge(&[set(json!({})), member(pod("db-0", "a"), "r1")], &["+1"]), "0 is not running and ready");
+        fails(
+            judge(&[set(json!({})), member(pod("db-0", "a"), "r1")], &["+1"]),
+            "0 is not running and ready",
+        );
         fails(judge(&[set(json!({})), deleted(up(0, "r1"), 30)], &["+1"]), "0 is not running and ready");
         assert_eq!(judge(&[set(json!({"podManagementPolicy": "Parallel"}))], &["+0", "+2"]), Ok(()));
         fails(judge(&[deleted(set(json!({})), 0)], &["+0"]), "it is being deleted");
@@ -244,19 +252,26 @@ mod tests {
         let ending = [two.clone(), up(0, "r1"), up(1, "r1"), deleted(up(2, "r1"), 30)];
         fails(judge(&ending, &["-1"]), "2 is the next to go");
         fails(judge(&ending, &["-2"]), "being deleted already");
-        fails(judge(&[two, member(pod("db-0", "a"), "r1"), up(1, "r1")], &["-1"]), "0 is not running and ready");
+        fails(
+            judge(&[two, member(pod("db-0", "a"), "r1"), up(1, "r1")], &["-1"]),
+            "0 is not running and ready",
+        );
     }
 
     #[test]
     fn an_update_takes_the_highest_old_pods_within_its_bounds() {
-        let rolling = |more: Value| set(json!({"updateStrategy": {"type": "RollingUpdate", "rollingUpdate": more}}));
+        let rolling =
+            |more: Value| set(json!({"updateStrategy": {"type": "RollingUpdate", "rollingUpdate": more}}));
         let all = |set: Value| [set, up(0, "r1"), up(1, "r1"), up(2, "r2")];
         assert_eq!(judge(&all(rolling(json!({}))), &["-1"]), Ok(()));
         fails(judge(&all(rolling(json!({}))), &["-0"]), "1 is of the same revision");
         fails(judge(&all(rolling(json!({}))), &["-1", "-0"]), "1 may be unavailable");
         assert_eq!(judge(&all(rolling(json!({"maxUnavailable": 2}))), &["-1", "-0"]), Ok(()));
         fails(judge(&all(rolling(json!({"partition": 2}))), &["-1"]), "before the partition 2");
-        fails(judge(&all(set(json!({"updateStrategy": {"type": "OnDelete"}}))), &["-1"]), "people are to do that");
+        fails(
+            judge(&all(set(json!({"updateStrategy": {"type": "OnDelete"}}))), &["-1"]),
+            "people are to do that",
+        );
         let failed = with(up(0, "r1"), json!({"status": {"phase": "Failed"}}));
         assert_eq!(judge(&[rolling(json!({})), failed, member(pod("db-1", "a"), "r1")], &["-0"]), Ok(()));
     }

@@ -126,7 +126,10 @@ impl PlacementsFit {
     }
 
     fn refused(&mut self, key: &Key, uid: &str) {
-        let Some(pod) = self.pods.get_mut(key).filter(|pod| **pod.object.uid() == *uid && pod.is_assumed) else { return };
+        let Some(pod) = self.pods.get_mut(key).filter(|pod| **pod.object.uid() == *uid && pod.is_assumed)
+        else {
+            return;
+        };
         pod.is_assumed = false;
         let node = pod.node.take();
         self.vacate(key, node.as_ref());

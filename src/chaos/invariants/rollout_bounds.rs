@@ -17,8 +17,7 @@ use orch_core::view::{Needs, View};
 use orch_core::{Object, Patch, Verb, Write, kind};
 use serde_json::Value;
 
-use super::ordered_start::table;
-use super::tree::{Round, is_terminal, number, scaled, text};
+use super::tree::{Round, is_terminal, number, scaled, table, text};
 use crate::chaos::{Happening, Invariant, World};
 
 /// See the module.
@@ -36,7 +35,9 @@ impl Invariant for RolloutBounds {
     }
 
     fn see(&mut self, _: &World<'_>, what: &Happening<'_>) -> Result<(), String> {
-        let Happening::Planned { controller: "deployment-controller", key, view, plan } = what else { return Ok(()) };
+        let Happening::Planned { controller: "deployment-controller", key, view, plan } = what else {
+            return Ok(());
+        };
         if !plan.writes.iter().any(scales) {
             return Ok(());
         }
@@ -49,7 +50,8 @@ impl Invariant for RolloutBounds {
         }
         let spec: Value = row.object.part_to(Part::Spec).unwrap_or_default();
         let sets = sets(*view, &row.object, plan);
-        let created = plan.writes.iter().filter(|write| write.key.kind == kind::REPLICA_SETS).filter_map(creates).sum();
+        let created =
+            plan.writes.iter().filter(|write| write.key.kind == kind::REPLICA_SETS).filter_map(creates).sum();
         Rollout { key: key.to_string(), spec, sets, created }.judge(*view)
     }
 }
@@ -89,7 +91,8 @@ struct Set {
 
 fn sets(view: &dyn View, deployment: &Object, plan: &Plan) -> Vec<Set> {
     let rows = table::<ReplicaSetFacts>(view).into_iter().flat_map(|sets| sets.owned_by(deployment.uid()));
-    let is_ours = |set: &&Object| set.header().controller().is_some_and(|owner| owner.uid == *deployment.uid());
+    let is_ours =
+        |set: &&Object| set.header().controller().is_some_and(|owner| owner.uid == *deployment.uid());
     let read = |set: &Object| {
         let tree = set.body_tree();
         let before = tree["spec"]["replicas"].as_i64().unwrap_or(1);
@@ -139,7 +142,9 @@ impl Rollout {
 
     /// Whether the size of the Deployment has changed since its ReplicaSets got theirs.
     fn is_resized(&self) -> bool {
-        self.sets.iter().any(|set| set.before > 0 && set.sized_for.is_some_and(|size| size != self.replicas()))
+        self.sets
+            .iter()
+            .any(|set| set.before > 0 && set.sized_for.is_some_and(|size| size != self.replicas()))
     }
 
     fn judge(&self, view: &dyn View) -> Result<(), String> {
@@ -147,7 +152,10 @@ impl Rollout {
         let after = self.sets.iter().map(|set| set.after).sum::<i64>() + self.created;
         let most = self.replicas() + self.max_surge();
         if after > before && after > most {
-            return Err(format!("ReplicaSets of {} are to ask for {after} pods, {most} are allowed", self.key));
+            return Err(format!(
+                "ReplicaSets of {} are to ask for {after} pods, {most} are allowed",
+                self.key
+            ));
         }
         if self.is_resized() || self.spec["paused"] == true {
             return Ok(());
@@ -155,11 +163,15 @@ impl Rollout {
         if self.recreates() {
             return self.recreate(view);
         }
-        let available = |size: fn(&Set) -> i64| self.sets.iter().map(|set| set.available.min(size(set))).sum::<i64>();
+        let available =
+            |size: fn(&Set) -> i64| self.sets.iter().map(|set| set.available.min(size(set))).sum::<i64>();
         let (before, after) = (available(|set| set.before), available(|set| set.after));
         let least = self.replicas() - self.max_unavailable();
         if after < before && after < least {
-            return Err(format!("{} is to keep {after} of {before} available pods, {least} are needed", self.key));
+            return Err(format!(
+                "{} is to keep {after} of {before} available pods, {least} are needed",
+                self.key
+            ));
         }
         Ok(())
     }
@@ -176,7 +188,10 @@ impl Rollout {
         };
         let others = |set: &&Set| self.created > 0 || raised.iter().all(|raised| raised.uid != set.uid);
         match self.sets.iter().filter(others).find(|set| runs(set)) {
-            Some(set) => Err(format!("{} is to start pods, and the ReplicaSet {} may still run some", self.key, set.uid)),
+            Some(set) => Err(format!(
+                "{} is to start pods, and the ReplicaSet {} may still run some",
+                self.key, set.uid
+            )),
             None => Ok(()),
         }
     }
@@ -193,7 +208,10 @@ mod tests {
 
     fn deployment(replicas: i64, surge: Value, unavailable: Value) -> Value {
         let strategy = json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": surge, "maxUnavailable": unavailable}});
-        with(plain("apps/v1", "Deployment", "web"), json!({"spec": {"replicas": replicas, "strategy": strategy}}))
+        with(
+            plain("apps/v1", "Deployment", "web"),
+            json!({"spec": {"replicas": replicas, "strategy": strategy}}),
+        )
     }
 
     /// A ReplicaSet of so many replicas of which so many are available, sized for so many.
@@ -213,11 +231,13 @@ mod tests {
         }
         view.apply(None, &Event::Progress(Revision(99)));
         let key = |name: &str| Key::new(kind::REPLICA_SETS, "shop", name);
-        let resize = |(name, size): &(&str, i64)| Write::merge(key(name), json!({"spec": {"replicas": size}}));
+        let resize =
+            |(name, size): &(&str, i64)| Write::merge(key(name), json!({"spec": {"replicas": size}}));
         let create = created.map(|size| Write::create(key("web-9"), json!({"spec": {"replicas": size}})));
         let plan = sizes.iter().map(resize).chain(create).fold(Plan::new(), Plan::write);
         let key = Key::new(kind::DEPLOYMENTS, "shop", "web");
-        let what = Happening::Planned { controller: "deployment-controller", key: &key, view: &view, plan: &plan };
+        let what =
+            Happening::Planned { controller: "deployment-controller", key: &key, view: &view, plan: &plan };
         bench.see(&what)
     }
 
@@ -227,7 +247,11 @@ mod tests {
         assert_eq!(judge(&all, &[], Some(1)), Ok(()));
         fails(judge(&all, &[], Some(2)), "6 pods, 5 are allowed");
         let over = [deployment(4, json!(1), json!(0)), set("web-1", 8, 4, 4), set("web-2", 1, 0, 4)];
-        assert_eq!(judge(&over, &[("web-1", 5)], None), Ok(()), "less is better, even if it is too much still");
+        assert_eq!(
+            judge(&over, &[("web-1", 5)], None),
+            Ok(()),
+            "less is better, even if it is too much still"
+        );
     }
 
     #[test]
@@ -254,7 +278,9 @@ mod tests {
 
     #[test]
     fn recreate_starts_when_all_others_have_ended() {
-        let recreate = || with(deployment(2, json!(null), json!(null)), json!({"spec": {"strategy": {"type": "Recreate"}}}));
+        let recreate = || {
+            with(deployment(2, json!(null), json!(null)), json!({"spec": {"strategy": {"type": "Recreate"}}}))
+        };
         assert_eq!(judge(&[recreate(), set("web-1", 0, 0, 2)], &[], Some(2)), Ok(()));
         fails(judge(&[recreate(), set("web-1", 2, 2, 2)], &[("web-1", 0)], Some(2)), "may still run some");
         let pod = owned(ready("p", "a"), "ReplicaSet", "web-1");

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use orch_core::runtime::ContainerId;
-use orch_core::{Change, Key, KindInfo, Live, Object, Registry, Revision, Str};
+use orch_core::{Change, Key, Live, Object, Registry, Revision, Str};
 use serde_json::{Value, json};
 
 use crate::chaos::{Happening, Invariant, Phase, Running, Truth, World};
@@ -42,11 +42,6 @@ impl<I: Invariant> Bench<I> {
             registry: Registry::built_in(),
             revision: 0,
         }
-    }
-
-    /// A kind that is not built in.
-    pub(super) fn register(&self, info: KindInfo) {
-        self.registry.register(info).unwrap();
     }
 
     pub(super) fn wait(&mut self, secs: u64) {

@@ -3,7 +3,10 @@
 //! Nothing of the controllers' own readers is used: what they misread must show. What is absent or of a wrong type is
 //! empty; nothing here fails.
 
+use std::any::TypeId;
+
 use jiff::{SignedDuration, Timestamp};
+use orch_core::view::{Projection, Table, View};
 use orch_core::{Header, Object, Str};
 use serde_json::Value;
 
@@ -152,6 +155,11 @@ pub(super) fn same_template(one: &Value, other: &Value) -> bool {
         }
         (one, other) => one == other || (says_nothing(one) && says_nothing(other)),
     }
+}
+
+/// The table of a projection, if the view has it.
+pub(super) fn table<P: Projection>(view: &dyn View) -> Option<&Table<P>> {
+    view.table(TypeId::of::<P>()).and_then(|table| table.downcast_ref())
 }
 
 /// `Ok` when both are the same, else a sentence.

@@ -109,7 +109,8 @@ fn gates_and_volumes_are_looked_at() {
     let volumes = json!([{"name": "data", "persistentVolumeClaim": {"claimName": "c"}}]);
     tell(&mut bench, with(pod("v", ""), json!({"spec": {"volumes": volumes}})));
     tell(&mut bench, with(plain("v1", "PersistentVolumeClaim", "c"), json!({"spec": {"volumeName": "w"}})));
-    let terms = json!([{"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": ["b"]}]}]);
+    let terms =
+        json!([{"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": ["b"]}]}]);
     let affinity = json!({"spec": {"nodeAffinity": {"required": {"nodeSelectorTerms": terms}}}});
     tell(&mut bench, with(plain("v1", "PersistentVolume", "w"), affinity));
     fails(bind(&mut bench, "v"), "its volume w is not to be had there");
@@ -120,7 +121,8 @@ fn gates_and_volumes_are_looked_at() {
 #[test]
 fn victims_are_less_important() {
     let mut bench = bench();
-    let with_priority = |name: &str, priority: i64| with(asking(name, "1", ""), json!({"spec": {"priority": priority}}));
+    let with_priority =
+        |name: &str, priority: i64| with(asking(name, "1", ""), json!({"spec": {"priority": priority}}));
     let preempt = |victim: &str| Verdict::Preempt {
         node: "a".into(),
         victims: vec![(key(victim), victim.into())],
