@@ -23,8 +23,33 @@ pub struct Kind(&'static Name);
 
 #[derive(PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Name {
+    /// Follows from the two below, and comes first: comparing it decides nearly always.
+    start: u128,
     group: &'static str,
     resource: &'static str,
+}
+
+impl Name {
+    const fn new(group: &'static str, resource: &'static str) -> Self {
+        Self { start: start(group.as_bytes(), resource.as_bytes()), group, resource }
+    }
+}
+
+/// The first 16 bytes of group, a zero byte, and resource, in an order that is theirs: names have no zero bytes.
+const fn start(group: &[u8], resource: &[u8]) -> u128 {
+    let (mut start, mut at) = (0_u128, 0);
+    while at < 16 {
+        let byte = if at < group.len() {
+            group[at]
+        } else if at > group.len() && at - group.len() - 1 < resource.len() {
+            resource[at - group.len() - 1]
+        } else {
+            0
+        };
+        start = (start << 8) | byte as u128;
+        at += 1;
+    }
+    start
 }
 
 /// Kinds that programs named at run time. Grows only with the set of distinct names that the program itself registers.
@@ -50,7 +75,7 @@ impl Kind {
         }
         let (group, resource): (&'static str, &'static str) =
             (group.to_owned().leak(), resource.to_owned().leak());
-        let kind = Self(Box::leak(Box::new(Name { group, resource })));
+        let kind = Self(Box::leak(Box::new(Name::new(group, resource))));
         interned.insert((group, resource), kind);
         kind
     }
@@ -96,7 +121,7 @@ macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident = $group:literal / $resource:literal;)*) => {
         $($(#[$doc])* pub const $name: Kind = {
             // One address, so that comparing two of these compares pointers.
-            static NAME: Name = Name { group: $group, resource: $resource };
+            static NAME: Name = Name::new($group, $resource);
             Kind(&NAME)
         };)*
         static BUILT_IN: &[Kind] = &[$($name),*];
@@ -152,6 +177,21 @@ mod tests {
         let two = Kind::named("shop.example", "widgets");
         assert!(std::ptr::eq(one.0, two.0));
         assert_eq!(one.to_string(), "widgets.shop.example");
+    }
+
+    #[test]
+    fn kinds_stand_in_the_order_of_their_groups_and_resources() {
+        let mut kinds = BUILT_IN.to_vec();
+        let strange = ["", "a", "apps", "apps.example", "a-very-long-group.example"];
+        kinds.extend(
+            strange.iter().flat_map(|group| ["p", "pods", "podsets"].map(|name| Kind::named(group, name))),
+        );
+        for one in &kinds {
+            for other in &kinds {
+                let expected = (one.group(), one.resource()).cmp(&(other.group(), other.resource()));
+                assert_eq!(one.cmp(other), expected, "{one} and {other}");
+            }
+        }
     }
 
     #[test]

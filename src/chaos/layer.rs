@@ -43,7 +43,8 @@ impl Layer {
         if !self.hub.is_severed(&self.actor) {
             return Ok(());
         }
-        self.env.sleep(TIMEOUT.mul_f64(self.env.fraction())).await;
+        let mended = self.hub.mended();
+        self.env.timeout(TIMEOUT.mul_f64(self.env.fraction()), mended).await;
         Err(unreachable(&self.actor))
     }
 }

@@ -182,18 +182,18 @@ impl Run {
         self.bad.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.store.heal();
         self.hub.mend();
+        // Machines first: an agent comes up with its machine.
+        let mut parts = self.cluster.parts();
+        parts.sort_by_key(|part| !matches!(part, Part::Node(_)));
+        for part in parts {
+            restart(&self.hub, &self.cluster, &part);
+        }
         for node in self.cluster.parts() {
             if let Part::Node(name) = &node
                 && let Some(simulated) = self.cluster.simulated(name)
             {
                 simulated.heal();
             }
-        }
-        // Machines first: an agent comes up with its machine.
-        let mut parts = self.cluster.parts();
-        parts.sort_by_key(|part| !matches!(part, Part::Node(_)));
-        for part in parts {
-            restart(&self.hub, &self.cluster, &part);
         }
         self.repair(workload).await;
     }

@@ -11,7 +11,7 @@ use super::Shop;
 use super::action::{let_go, nodes as admin};
 use super::pick::{self, is_free, is_open, is_owned_by, staying};
 use super::template::{is_broken, is_large, repaired};
-use super::tree::{Manifest, edit, number, patch, text};
+use super::tree::{Manifest, edit, list, number, patch, text};
 
 /// Most replicas of an app in the end.
 const COMFORTABLE: i64 = 3;
@@ -104,7 +104,18 @@ fn is_hopeless(truth: &Truth, pod: &Live) -> bool {
             || is_large(&tree["spec"])
             || takes_identity(truth, pod);
     }
-    is_broken(&tree["metadata"]) && !is_of_deployment(truth, pod)
+    uses_going_claim(truth, pod) || is_broken(&tree["metadata"]) && !is_of_deployment(truth, pod)
+}
+
+/// Whether a claim of the pod is being deleted: it stays for as long as the pod uses it.
+fn uses_going_claim(truth: &Truth, pod: &Live) -> bool {
+    let tree = pod.tree();
+    list(&tree["spec"]["volumes"]).iter().any(|volume| {
+        let claim = pod
+            .key()
+            .sibling(kind::PERSISTENT_VOLUME_CLAIMS, text(&volume["persistentVolumeClaim"]["claimName"]));
+        truth.get(&claim).is_some_and(|claim| claim.header().is_terminating())
+    })
 }
 
 /// Whether the pod has the name that a StatefulSet's pod would have.
