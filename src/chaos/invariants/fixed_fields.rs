@@ -40,15 +40,16 @@ impl Invariant for FixedFields {
     }
 }
 
+const SELECTOR: &[&str] = &["selector"];
+const SET: &[&str] = &["selector", "serviceName", "podManagementPolicy", "volumeClaimTemplates"];
+
 /// A field that must not have changed.
 fn fixed(before: &Object, now: &Object) -> Option<&'static str> {
-    const SELECTOR: &[&str] = &["selector"];
-    const SET: &[&str] = &["selector", "serviceName", "podManagementPolicy", "volumeClaimTemplates"];
+    if before.part(Part::Spec) == now.part(Part::Spec) && now.key().kind != kind::CONTROLLER_REVISIONS {
+        return None;
+    }
     let changed = |part, field: &str| before.part_field(part, field) != now.part_field(part, field);
-    let in_spec = |fields: &[&'static str]| {
-        let differs = before.part(Part::Spec) != now.part(Part::Spec);
-        fields.iter().copied().find(|field| differs && changed(Part::Spec, field))
-    };
+    let in_spec = |fields: &[&'static str]| fields.iter().copied().find(|field| changed(Part::Spec, field));
     match now.key().kind {
         kind::DEPLOYMENTS | kind::REPLICA_SETS => in_spec(SELECTOR),
         kind::STATEFUL_SETS => in_spec(SET),

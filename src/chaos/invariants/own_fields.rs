@@ -12,12 +12,11 @@
 mod diff;
 mod table;
 
-use orch_core::object::Part;
 use orch_core::{Change, Live, Object, kind};
 
 use super::tree::{agent_of, is_person, node_of};
 use crate::chaos::{Happening, Invariant, World};
-use table::{May, rules};
+use table::{May, Rules};
 
 /// See the module.
 #[derive(Clone, Copy, Debug, Default)]
@@ -29,83 +28,87 @@ impl Invariant for OwnFields {
     }
 
     fn see(&mut self, _: &World<'_>, what: &Happening<'_>) -> Result<(), String> {
-        match what {
-            Happening::Changed { actor, change } if !is_person(actor) && table::knows(actor) => {
-                let verdict = match (&change.before, &change.now) {
-                    (None, Some(live)) => created(actor, live),
-                    (Some(before), None) => removed(actor, before),
-                    (Some(before), Some(now)) => changed(actor, before, now),
-                    (None, None) => Ok(()),
-                };
-                verdict.and_then(|()| own_node(actor, change))
-            }
-            _ => Ok(()),
+        let Happening::Changed { actor, change } = what else { return Ok(()) };
+        let Some(rules) = table::rules(actor).filter(|_| !is_person(actor)) else { return Ok(()) };
+        let actor = Actor { name: actor, rules };
+        match (&change.before, &change.now) {
+            (None, Some(live)) => actor.created(live)?,
+            (Some(before), None) => actor.removed(before)?,
+            (Some(before), Some(now)) => actor.changed(before, now)?,
+            (None, None) => {}
         }
+        own_node(actor.name, change)
     }
 }
 
-/// Whether the actor has one of these permissions for the object.
-fn may(actor: &str, object: &Object, is_it: impl Fn(May) -> bool) -> bool {
-    rules(actor, object.key().kind).any(is_it)
+/// Who writes, and what it may write.
+struct Actor<'a> {
+    name: &'a str,
+    rules: Rules,
 }
 
 fn is_controlled_by(object: &Object, kind: &str) -> bool {
     object.header().controller().is_some_and(|owner| &*owner.kind == kind)
 }
 
-fn created(actor: &str, live: &Live) -> Result<(), String> {
-    let create = |rule| match rule {
-        May::Create => true,
-        May::CreateOf(kind) => is_controlled_by(live, kind),
-        _ => false,
-    };
-    if may(actor, live, create) { Ok(()) } else { Err(format!("{actor} created {}", live.key())) }
-}
+impl Actor<'_> {
+    /// Whether it has one of these permissions for the object.
+    fn may(&self, object: &Object, is_it: impl Fn(May) -> bool) -> bool {
+        table::of(self.rules, object.key().kind).any(is_it)
+    }
 
-/// Whether the actor may delete the object: it deletes only what it sees to be its own, and at that revision.
-fn may_delete(actor: &str, object: &Object) -> bool {
-    may(actor, object, |rule| match rule {
-        May::Delete => true,
-        May::DeleteOf(kind) => is_controlled_by(object, kind),
-        _ => false,
-    })
-}
+    fn created(&self, live: &Live) -> Result<(), String> {
+        let create = |rule| match rule {
+            May::Create => true,
+            May::CreateOf(kind) => is_controlled_by(live, kind),
+            _ => false,
+        };
+        if self.may(live, create) { Ok(()) } else { Err(format!("{} created {}", self.name, live.key())) }
+    }
 
-fn removed(actor: &str, before: &Object) -> Result<(), String> {
-    // Who takes the last finalizer of what is being deleted removes it.
-    let lets_go = before.header().is_terminating()
-        && may(actor, before, |rule| matches!(rule, May::Write("metadata.finalizers" | "spec.finalizers")));
-    if lets_go || may_delete(actor, before) {
+    /// Whether it may delete the object: it deletes only what it sees to be its own, and at that revision.
+    fn may_delete(&self, object: &Object) -> bool {
+        self.may(object, |rule| match rule {
+            May::Delete => true,
+            May::DeleteOf(kind) => is_controlled_by(object, kind),
+            _ => false,
+        })
+    }
+
+    fn removed(&self, before: &Object) -> Result<(), String> {
+        // Who takes the last finalizer of what is being deleted removes it.
+        let takes = |rule| matches!(rule, May::Write("metadata.finalizers" | "spec.finalizers"));
+        let lets_go = before.header().is_terminating() && self.may(before, takes);
+        if lets_go || self.may_delete(before) {
+            return Ok(());
+        }
+        Err(format!("{} deleted {}", self.name, before.key()))
+    }
+
+    fn changed(&self, before: &Object, now: &Live) -> Result<(), String> {
+        let key = now.key();
+        let may_write =
+            |path: &str| self.may(now, |rule| matches!(rule, May::Write(own) if covers(own, path)));
+        // Most writes are of one part by its owner: nothing is decoded then.
+        if diff::only(before, now).is_some_and(may_write) {
+            return Ok(());
+        }
+        let marks = |object: &Object| (object.header().deletion, object.header().deletion_grace_secs);
+        let deletes = marks(before) != marks(now);
+        if deletes && !self.may_delete(before) {
+            return Err(format!("{} deleted {key}", self.name));
+        }
+        let paths = diff::paths(before, now, deletes);
+        if let Some(path) = paths.iter().find(|path| !may_write(path)) {
+            return Err(format!("{} changed {path} of {key}", self.name));
+        }
+        let touches = |part: &str| paths.iter().any(|path| path.starts_with(part));
+        let binds = key.kind == kind::PODS && paths.iter().any(|path| path == "spec.nodeName");
+        if touches("spec.") && touches("status.") && !binds {
+            return Err(format!("{} changed spec and status of {key} at once: {paths:?}", self.name));
+        }
         Ok(())
-    } else {
-        Err(format!("{actor} deleted {}", before.key()))
     }
-}
-
-fn changed(actor: &str, before: &Object, now: &Live) -> Result<(), String> {
-    let key = now.key();
-    let same = |part| before.part(part) == now.part(part);
-    let may_write = |path: &str| may(actor, now, |rule| matches!(rule, May::Write(own) if covers(own, path)));
-    let is_usual = diff::is_usual(key.kind);
-    // Most writes are of a status by its owner: nothing is decoded then.
-    if is_usual && same(Part::Metadata) && same(Part::Spec) && may_write("status") {
-        return Ok(());
-    }
-    let marks = |object: &Object| (object.header().deletion, object.header().deletion_grace_secs);
-    let deletes = marks(before) != marks(now);
-    if deletes && !may_delete(actor, before) {
-        return Err(format!("{actor} deleted {key}"));
-    }
-    let paths = diff::paths(before, now, deletes);
-    if let Some(path) = paths.iter().find(|path| !may_write(path)) {
-        return Err(format!("{actor} changed {path} of {key}"));
-    }
-    let touches = |part: &str| paths.iter().any(|path| path.starts_with(part));
-    let binds = key.kind == kind::PODS && paths.iter().any(|path| path == "spec.nodeName");
-    if touches("spec.") && touches("status.") && !binds {
-        return Err(format!("{actor} changed spec and status of {key} at once: {paths:?}"));
-    }
-    Ok(())
 }
 
 /// Whether a path of the table covers a path of a change.

@@ -22,7 +22,7 @@ use crate::chaos::{Happening, Invariant, World};
 /// See the module.
 #[derive(Debug, Default)]
 pub struct PlacementsFit {
-    nodes: BTreeMap<Str, Supply>,
+    nodes: BTreeMap<Str, (Object, Supply)>,
     pods: BTreeMap<Key, Pod>,
     /// Pods that count on a node.
     on: BTreeMap<Str, BTreeSet<Key>>,
@@ -63,9 +63,7 @@ impl PlacementsFit {
     fn told(&mut self, change: &Change) {
         let key = change.key();
         match (key.kind, &change.now) {
-            (kind::NODES, Some(live)) => {
-                self.nodes.insert(key.name.clone(), Supply::read(live, &live.tree()));
-            }
+            (kind::NODES, Some(live)) => self.node(live),
             (kind::NODES, None) => _ = self.nodes.remove(&key.name),
             (kind::PODS, Some(live)) => self.pod(live),
             (kind::PODS, None) => {
@@ -87,6 +85,21 @@ impl PlacementsFit {
             (kind::PERSISTENT_VOLUME_CLAIMS, None) => _ = self.claims.remove(key),
             (kind::PERSISTENT_VOLUMES, None) => _ = self.volumes.remove(&key.name),
             _ => {}
+        }
+    }
+
+    fn node(&mut self, live: &Live) {
+        // Most changes of a node are heartbeats.
+        let same = |(known, _): &&(Object, Supply)| {
+            known.part(Part::Spec) == live.part(Part::Spec)
+                && known.header().labels == live.header().labels
+                && ["allocatable", "capacity"].iter().all(|field| {
+                    known.part_field(Part::Status, field) == live.part_field(Part::Status, field)
+                })
+        };
+        if self.nodes.get(&live.key().name).filter(same).is_none() {
+            let known = (live.object().clone(), Supply::read(live, &live.tree()));
+            self.nodes.insert(live.key().name.clone(), known);
         }
     }
 
@@ -154,7 +167,7 @@ impl PlacementsFit {
         if pod.demand.gated {
             return Err(format!("{key} ({uid}) was placed on {node} in spite of its scheduling gates"));
         }
-        let Some(supply) = self.nodes.get(node) else {
+        let Some((_, supply)) = self.nodes.get(node) else {
             return Err(format!("{key} ({uid}) was placed on {node}, and the scheduler knows no such node"));
         };
         let others = self.on.get(node).into_iter().flatten().filter_map(|key| self.pods.get(key));

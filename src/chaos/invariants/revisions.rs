@@ -36,10 +36,13 @@ impl Invariant for Revisions {
         let verdict = self.history(change).and_then(|()| self.identity(change));
         self.revision = change.revision;
         match &change.now {
-            Some(live) => {
-                self.uids.insert(live.uid().clone());
-                self.objects.insert(live.key().clone(), live.object().clone());
-            }
+            Some(live) => match self.objects.get_mut(live.key()) {
+                Some(known) => *known = live.object().clone(),
+                None => {
+                    self.uids.insert(live.uid().clone());
+                    self.objects.insert(live.key().clone(), live.object().clone());
+                }
+            },
             None => _ = self.objects.remove(change.key()),
         }
         verdict?;

@@ -7,6 +7,8 @@
 //! on the view that it was made on, where a ReplicaSet of so many available pods keeps them as long as it asks for as
 //! many. Excepted, as upstream: a change of size in the middle of a rollout and a paused Deployment spread the size in
 //! proportion, which heeds the surge alone; with `Recreate` only a change of size may raise a ReplicaSet beside others.
+//! And when a person has made an old ReplicaSet large again, whose annotations tell of another size of the Deployment than
+//! those of the others, a share can come out too large, which the next turn puts right.
 
 use orch_controllers::deployment::DeploymentFacts;
 use orch_controllers::pod::PodFacts;
@@ -147,11 +149,18 @@ impl Rollout {
             .any(|set| set.before > 0 && set.sized_for.is_some_and(|size| size != self.replicas()))
     }
 
+    /// Whether the ReplicaSets that ask for pods got their sizes for different sizes of the Deployment.
+    fn is_meddled_with(&self) -> bool {
+        let mut sizes = self.sets.iter().filter(|set| set.before > 0).filter_map(|set| set.sized_for);
+        let first = sizes.next();
+        sizes.any(|size| Some(size) != first)
+    }
+
     fn judge(&self, view: &dyn View) -> Result<(), String> {
         let before: i64 = self.sets.iter().map(|set| set.before).sum();
         let after = self.sets.iter().map(|set| set.after).sum::<i64>() + self.created;
         let most = self.replicas() + self.max_surge();
-        if after > before && after > most {
+        if after > before && after > most && !(before > most && self.is_meddled_with()) {
             return Err(format!(
                 "ReplicaSets of {} are to ask for {after} pods, {most} are allowed",
                 self.key
@@ -274,6 +283,12 @@ mod tests {
         assert_eq!(judge(&[paused, set("web-1", 4, 4, 4)], &[("web-1", 2)], None), Ok(()));
         let larger = [deployment(6, json!(1), json!(0)), set("web-1", 4, 4, 4)];
         fails(judge(&larger, &[("web-1", 8)], None), "8 pods, 7 are allowed");
+        // A person has scaled web-3 up, which had its size for a Deployment of one pod.
+        let three = [set("web-1", 3, 3, 6), set("web-2", 5, 0, 6), set("web-3", 4, 0, 1)];
+        let meddled = [&[deployment(6, json!(2), json!(0))], &three[..]].concat();
+        assert_eq!(judge(&meddled, &[("web-2", 0), ("web-3", 11)], None), Ok(()));
+        let over = [&[deployment(6, json!(2), json!(0))], &three[..2]].concat();
+        fails(judge(&over, &[("web-2", 6)], None), "9 pods, 8 are allowed");
     }
 
     #[test]

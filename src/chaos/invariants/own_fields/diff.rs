@@ -6,8 +6,24 @@ use serde_json::{Map, Value};
 
 use crate::chaos::invariants::tree::fields;
 
+/// The part that alone has changed, or nothing for an Event: those are not worth a look; `None` when it must be looked at.
+pub(super) fn only(before: &Object, now: &Object) -> Option<&'static str> {
+    if now.key().kind == kind::EVENTS {
+        return Some("count");
+    }
+    let same = |part| before.part(part) == now.part(part);
+    if !is_usual(now.key().kind) || !same(Part::Metadata) {
+        return None;
+    }
+    match (same(Part::Spec), same(Part::Status)) {
+        (true, _) => Some("status"),
+        (false, true) => Some("spec"),
+        (false, false) => None,
+    }
+}
+
 /// Whether objects of the kind are nothing but metadata, spec and status.
-pub(super) fn is_usual(kind: Kind) -> bool {
+fn is_usual(kind: Kind) -> bool {
     const USUAL: [Kind; 10] = [
         kind::PODS,
         kind::NODES,
@@ -32,7 +48,9 @@ pub(super) fn paths(before: &Object, now: &Live, deletes: bool) -> Vec<String> {
         metadata(&mut paths, &read(before, Part::Metadata), &read(now, Part::Metadata), deletes);
     }
     for (part, name) in [(Part::Spec, "spec"), (Part::Status, "status")] {
-        if before.part(part) != now.part(part) {
+        if part == Part::Spec && is_bound(before, now) {
+            paths.push("spec.nodeName".to_owned());
+        } else if before.part(part) != now.part(part) {
             let (old, new) = (read(before, part), read(now, part));
             let defaulted = |field: &String| {
                 let ours = matches!(field.as_str(), "allocatable" | "daemonEndpoints" | "nodeInfo");
@@ -50,6 +68,19 @@ pub(super) fn paths(before: &Object, now: &Live, deletes: bool) -> Vec<String> {
         paths.retain(|path| path != "status.phase");
     }
     paths
+}
+
+/// Whether a pod was bound and its spec is the same otherwise, as bytes.
+fn is_bound(before: &Object, now: &Object) -> bool {
+    let node = now.field("spec.nodeName").unwrap_or_default();
+    let (Some(old), Some(new)) = (before.part(Part::Spec), now.part(Part::Spec)) else { return false };
+    let entry = format!("\"nodeName\":\"{node}\",");
+    let at = new.windows(entry.len()).position(|part| part == entry.as_bytes());
+    at.is_some_and(|at| {
+        !node.is_empty()
+            && old[..at.min(old.len())] == new[..at]
+            && old[at.min(old.len())..] == new[at + entry.len()..]
+    })
 }
 
 fn metadata(paths: &mut Vec<String>, before: &Value, now: &Value, deletes: bool) {

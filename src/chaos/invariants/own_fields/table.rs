@@ -17,8 +17,8 @@ pub(super) enum May {
 
 use May::{Create, CreateOf, Delete, DeleteOf, Write};
 
-/// Of one actor for one kind; no kind means every kind.
-type Rule = (&'static str, Option<Kind>, &'static [May]);
+/// Of one actor, by kind; no kind means every kind.
+pub(super) type Rules = &'static [(Option<Kind>, &'static [May])];
 
 const BIND_COMPLETED: May = Write("metadata.annotations[pv.kubernetes.io/bind-completed]");
 const BOUND_BY_CONTROLLER: May = Write("metadata.annotations[pv.kubernetes.io/bound-by-controller]");
@@ -31,14 +31,13 @@ const OWNERS: May = Write("metadata.ownerReferences");
 const STATUS: May = Write("status");
 const CONDITIONS: May = Write("status.conditions");
 
-/// The name of an agent in the table.
-const AGENT: &str = "node";
+const REPLICA_SET: Rules = &[
+    (Some(kind::PODS), &[CreateOf("ReplicaSet"), DeleteOf("ReplicaSet"), OWNERS]),
+    (Some(kind::REPLICA_SETS), &[STATUS]),
+];
 
-static TABLE: &[Rule] = &[
-    ("replicaset-controller", Some(kind::PODS), &[CreateOf("ReplicaSet"), DeleteOf("ReplicaSet"), OWNERS]),
-    ("replicaset-controller", Some(kind::REPLICA_SETS), &[STATUS]),
+const DEPLOYMENT: Rules = &[
     (
-        "deployment-controller",
         Some(kind::REPLICA_SETS),
         &[
             CreateOf("Deployment"),
@@ -50,9 +49,11 @@ static TABLE: &[Rule] = &[
             Write("spec.minReadySeconds"),
         ],
     ),
-    ("deployment-controller", Some(kind::DEPLOYMENTS), &[STATUS, REVISION]),
+    (Some(kind::DEPLOYMENTS), &[STATUS, REVISION]),
+];
+
+const STATEFUL_SET: Rules = &[
     (
-        "statefulset-controller",
         Some(kind::PODS),
         &[
             CreateOf("StatefulSet"),
@@ -62,28 +63,26 @@ static TABLE: &[Rule] = &[
             Write("metadata.labels[apps.kubernetes.io/pod-index]"),
         ],
     ),
-    ("statefulset-controller", Some(kind::PERSISTENT_VOLUME_CLAIMS), &[Create, OWNERS]),
+    (Some(kind::PERSISTENT_VOLUME_CLAIMS), &[Create, OWNERS]),
     (
-        "statefulset-controller",
         Some(kind::CONTROLLER_REVISIONS),
         &[CreateOf("StatefulSet"), DeleteOf("StatefulSet"), OWNERS, Write("revision")],
     ),
-    ("statefulset-controller", Some(kind::STATEFUL_SETS), &[STATUS]),
+    (Some(kind::STATEFUL_SETS), &[STATUS]),
+];
+
+const ENDPOINT_SLICE: Rules = &[(
+    Some(kind::ENDPOINT_SLICES),
+    &[CreateOf("Service"), Delete, Write("endpoints"), Write("ports"), Write("metadata.labels")],
+)];
+
+const NAMESPACE: Rules = &[(None, &[Delete]), (Some(kind::NAMESPACES), &[STATUS, Write("spec.finalizers")])];
+
+const NODE: Rules =
+    &[(Some(kind::NODES), &[CONDITIONS, Write("spec.taints")]), (Some(kind::PODS), &[CONDITIONS])];
+
+const BINDER: Rules = &[
     (
-        "endpointslice-controller",
-        Some(kind::ENDPOINT_SLICES),
-        &[CreateOf("Service"), Delete, Write("endpoints"), Write("ports"), Write("metadata.labels")],
-    ),
-    ("namespace-controller", None, &[Delete]),
-    ("namespace-controller", Some(kind::NAMESPACES), &[STATUS, Write("spec.finalizers")]),
-    ("generic-garbage-collector", None, &[Delete, OWNERS, FINALIZERS]),
-    ("pod-garbage-collector", Some(kind::PODS), &[Delete, Write("status.phase"), CONDITIONS]),
-    ("node-controller", Some(kind::NODES), &[CONDITIONS, Write("spec.taints")]),
-    ("node-controller", Some(kind::PODS), &[CONDITIONS]),
-    ("taint-eviction-controller", Some(kind::PODS), &[Delete, CONDITIONS]),
-    ("event-ttl-controller", Some(kind::EVENTS), &[Delete]),
-    (
-        "persistentvolume-binder",
         Some(kind::PERSISTENT_VOLUME_CLAIMS),
         &[
             STATUS,
@@ -95,43 +94,56 @@ static TABLE: &[Rule] = &[
             BETA_PROVISIONER,
         ],
     ),
-    (
-        "persistentvolume-binder",
-        Some(kind::PERSISTENT_VOLUMES),
-        &[STATUS, Write("spec.claimRef"), BOUND_BY_CONTROLLER],
-    ),
-    ("node-directory-provisioner", Some(kind::PERSISTENT_VOLUMES), &[Create, Delete, FINALIZERS]),
-    ("node-directory-provisioner", Some(kind::PERSISTENT_VOLUME_CLAIMS), &[SELECTED_NODE]),
-    ("pvc-protection-controller", Some(kind::PERSISTENT_VOLUME_CLAIMS), &[FINALIZERS]),
-    ("pv-protection-controller", Some(kind::PERSISTENT_VOLUMES), &[FINALIZERS]),
-    (
-        "scheduler",
-        Some(kind::PODS),
-        &[Delete, Write("spec.nodeName"), CONDITIONS, Write("status.nominatedNodeName")],
-    ),
-    ("scheduler", Some(kind::PERSISTENT_VOLUME_CLAIMS), &[SELECTED_NODE]),
-    ("scheduler", Some(kind::PERSISTENT_VOLUMES), &[Write("spec.claimRef"), BOUND_BY_CONTROLLER]),
-    (AGENT, Some(kind::PODS), &[Delete, STATUS]),
-    (AGENT, Some(kind::NODES), &[Create, STATUS, Write("metadata.labels")]),
-    (AGENT, Some(kind::LEASES), &[Create, Write("spec")]),
-    (AGENT, Some(kind::PERSISTENT_VOLUMES), &[FINALIZERS]),
+    (Some(kind::PERSISTENT_VOLUMES), &[STATUS, Write("spec.claimRef"), BOUND_BY_CONTROLLER]),
 ];
+
+const PROVISIONS: Rules = &[
+    (Some(kind::PERSISTENT_VOLUMES), &[Create, Delete, FINALIZERS]),
+    (Some(kind::PERSISTENT_VOLUME_CLAIMS), &[SELECTED_NODE]),
+];
+
+const SCHEDULER: Rules = &[
+    (Some(kind::PODS), &[Delete, Write("spec.nodeName"), CONDITIONS, Write("status.nominatedNodeName")]),
+    (Some(kind::PERSISTENT_VOLUME_CLAIMS), &[SELECTED_NODE]),
+    (Some(kind::PERSISTENT_VOLUMES), &[Write("spec.claimRef"), BOUND_BY_CONTROLLER]),
+];
+
+const AGENT: Rules = &[
+    (Some(kind::PODS), &[Delete, STATUS]),
+    (Some(kind::NODES), &[Create, STATUS, Write("metadata.labels")]),
+    (Some(kind::LEASES), &[Create, Write("spec")]),
+    (Some(kind::PERSISTENT_VOLUMES), &[FINALIZERS]),
+];
+
+/// What an actor may do; `None` when the table does not know it.
+pub(super) fn rules(actor: &str) -> Option<Rules> {
+    Some(match actor {
+        "replicaset-controller" => REPLICA_SET,
+        "deployment-controller" => DEPLOYMENT,
+        "statefulset-controller" => STATEFUL_SET,
+        "endpointslice-controller" => ENDPOINT_SLICE,
+        "namespace-controller" => NAMESPACE,
+        "generic-garbage-collector" => &[(None, &[Delete, OWNERS, FINALIZERS])],
+        "pod-garbage-collector" => &[(Some(kind::PODS), &[Delete, Write("status.phase"), CONDITIONS])],
+        "node-controller" => NODE,
+        "taint-eviction-controller" => &[(Some(kind::PODS), &[Delete, CONDITIONS])],
+        "event-ttl-controller" => &[(Some(kind::EVENTS), &[Delete])],
+        "persistentvolume-binder" => BINDER,
+        "node-directory-provisioner" => PROVISIONS,
+        "pvc-protection-controller" => &[(Some(kind::PERSISTENT_VOLUME_CLAIMS), &[FINALIZERS])],
+        "pv-protection-controller" => &[(Some(kind::PERSISTENT_VOLUMES), &[FINALIZERS])],
+        "scheduler" => SCHEDULER,
+        _ if actor.starts_with("node/") => AGENT,
+        _ => return None,
+    })
+}
 
 /// What everybody may do to Events: make them, and count them.
 const EVENTS: &[May] = &[Create, Write("count"), Write("lastTimestamp")];
 
-fn row(actor: &str) -> &str {
-    if actor.starts_with("node/") { AGENT } else { actor }
-}
-
-/// Whether the table says anything of an actor.
-pub(super) fn knows(actor: &str) -> bool {
-    TABLE.iter().any(|(name, ..)| *name == row(actor))
-}
-
-/// What an actor may do to objects of a kind.
-pub(super) fn rules(actor: &str, kind: Kind) -> impl Iterator<Item = May> {
+/// The permissions among these for a kind.
+pub(super) fn of(rules: Rules, kind: Kind) -> impl Iterator<Item = May> {
     let events = if kind == kind::EVENTS { EVENTS } else { &[] };
-    let of = move |(name, of, _): &&Rule| *name == row(actor) && of.is_none_or(|of| of == kind);
-    TABLE.iter().filter(of).flat_map(|(_, _, may)| may.iter()).chain(events).copied()
+    let is_of = move |(of, _): &&(Option<Kind>, &'static [May])| of.is_none_or(|of| of == kind);
+    rules.iter().filter(is_of).flat_map(|(_, may)| may.iter()).chain(events).copied()
 }
