@@ -23,7 +23,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
-use orch::chaos::{Chaos, Report, RunOptions};
+use orch::chaos::{Chaos, Report, RunOptions, Shop};
+
+/// A run makes and drops millions of small values: this is a third of its time with the system's allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Drives whole clusters through faults.
 #[derive(Parser)]
@@ -40,6 +44,9 @@ struct Arguments {
     /// Virtual seconds in which faults strike.
     #[arg(long, default_value_t = 60)]
     span: u64,
+    /// The size of the workload: 1 has up to 60 pods.
+    #[arg(long, default_value_t = 0.5)]
+    scale: f64,
     /// Prints what happened, each thing with its virtual time; for one seed.
     #[arg(long)]
     trace: bool,
@@ -75,7 +82,9 @@ fn seeds(text: &str) -> Result<(u64, u64), String> {
 
 fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
+    let scale = arguments.scale;
     let chaos = Chaos::new().nodes(arguments.nodes).span(Duration::from_secs(arguments.span));
+    let chaos = chaos.workload(move || Shop::default().scale(scale));
     let (from, to) = arguments.seeds;
     if arguments.trace || arguments.shrink || arguments.only.is_some() {
         if to - from != 1 {
@@ -118,8 +127,10 @@ fn one(chaos: &Chaos, seed: u64, arguments: &Arguments) -> ExitCode {
 }
 
 fn command(seed: u64, arguments: &Arguments) -> String {
-    let Arguments { nodes, span, .. } = arguments;
-    format!("cargo run --release --example chaos -- --seeds {seed} --nodes {nodes} --span {span}")
+    let Arguments { nodes, span, scale, .. } = arguments;
+    format!(
+        "cargo run --release --example chaos -- --seeds {seed} --nodes {nodes} --span {span} --scale {scale}"
+    )
 }
 
 /// Runs many seeds on all threads.

@@ -82,12 +82,13 @@ impl Default for Chaos {
 }
 
 impl Chaos {
-    /// Ten nodes with the simulated runtime, the default workload and faults, every standard invariant, a virtual minute.
+    /// Ten nodes with the simulated runtime, the default workload ([`Shop`]) at half its size, the default faults, every
+    /// standard invariant, a virtual minute.
     #[must_use]
     pub fn new() -> Self {
         Self {
             compose: town::compose(10),
-            workload: Arc::new(|| Box::new(Shop::default())),
+            workload: Arc::new(|| Box::new(Shop::default().scale(0.5))),
             invariants: Vec::new(),
             standard: true,
             mix: Mix::default(),

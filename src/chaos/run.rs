@@ -25,7 +25,7 @@ use crate::{Cluster, Part};
 /// How long an armed crash waits for the part to write.
 const ARMED: Duration = Duration::from_secs(20);
 /// How long it must stay quiet.
-const QUIET: Duration = Duration::from_secs(60);
+const QUIET: Duration = Duration::from_secs(30);
 /// Between two repairs by users while the cluster heals, and how many there are.
 const REPAIR: (Duration, u32) = (Duration::from_secs(60), 5);
 /// First and longest wait between two looks at whether it has converged.
