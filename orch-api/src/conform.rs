@@ -92,13 +92,17 @@ impl Walk {
             | (Type::Boolean, Value::Bool(_))
             | (Type::IntOrString, Value::String(_)) => {}
             (Type::Object(definition), Value::Object(fields)) => {
-                fields.retain(|key, value| match definition.field(key) {
-                    Some(field) if !value.is_null() => {
-                        self.value(value, field.ty(), depth + 1);
-                        true
+                let mut is_over = false;
+                for (key, value) in fields.iter_mut() {
+                    match definition.field(key) {
+                        Some(field) if !value.is_null() => self.value(value, field.ty(), depth + 1),
+                        _ => is_over = true,
                     }
-                    _ => false,
-                });
+                }
+                // Hardly ever: taking out costs more than looking.
+                if is_over {
+                    fields.retain(|key, value| !value.is_null() && definition.field(key).is_some());
+                }
             }
             (Type::Map(item), Value::Object(entries)) => {
                 entries.values_mut().for_each(|value| self.element(value, item, depth + 1));

@@ -42,6 +42,20 @@ fn merge_object(target: &mut Map<String, Value>, patch: &Map<String, Value>) {
     }
 }
 
+/// What [`merge_patch`] would make of a value, without a copy of what the patch replaces.
+pub(crate) fn merged(target: &Value, patch: Value) -> Value {
+    let Value::Object(patch) = patch else { return patch };
+    let kept = target.as_object().into_iter().flatten().filter(|(field, _)| !patch.contains_key(*field));
+    let mut new: Map<String, Value> = kept.map(|(field, value)| (field.clone(), value.clone())).collect();
+    for (field, change) in patch {
+        if !change.is_null() {
+            let value = merged(target.get(&field).unwrap_or(&Value::Null), change);
+            new.insert(field, value);
+        }
+    }
+    Value::Object(new)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,6 +105,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn merged_is_what_a_patch_makes(target in any_json(), patch in any_json()) {
+            let new = merged(&target, patch.clone());
+            let mut expected = target;
+            merge_patch(&mut expected, &patch);
+            prop_assert_eq!(new, expected);
+        }
+
         #[test]
         fn a_patch_applied_twice_is_applied_once(mut target in any_json(), patch in any_json()) {
             merge_patch(&mut target, &patch);

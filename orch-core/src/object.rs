@@ -10,7 +10,7 @@ mod live;
 mod scan;
 
 pub use header::{Header, OwnerReference};
-pub use live::Live;
+pub use live::{Live, PartTree};
 
 use std::fmt;
 use std::ops::Range;

@@ -172,6 +172,7 @@ async fn conclude(
     match result {
         Ok(live) => {
             claim.iter().for_each(|claim| services.keep(claim));
+            api.shared.recent.keep(&live);
             answers[item.at] = Some(Ok(live));
             None
         }

@@ -34,7 +34,7 @@ impl Of<'_> {
         if gates.is_some_and(|gates| !matches!(gates, b"[]" | b"null")) {
             return Err(self.refused(format!("pod {name} has non-empty .spec.schedulingGates")));
         }
-        let mut status: Value = stored.part_to(Part::Status)?;
+        let mut status = Value::clone(&stored.part_tree(Part::Status));
         if !status.is_object() {
             status = json!({});
         }
@@ -46,7 +46,8 @@ impl Of<'_> {
         if let Some(metadata) = self.marked(&stored, &binding)? {
             object = object.with_part(&self.info, Part::Metadata, &metadata)?;
         }
-        Ok(Commit::replace(Live::shared(object), stored.revision()).into())
+        let answer = Live::spliced(object, Part::Status, Arc::new(status));
+        Ok(Commit::replace(answer, stored.revision()).into())
     }
 
     /// The pod's metadata with the labels and annotations of the binding, if that has any.

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use orch_core::object::Part;
 use orch_core::{
     Error, Fault, FaultKind, KindInfo, Live, Object, Patch, Result, Revision, Subresource, Verb,
 };
@@ -14,6 +15,7 @@ use super::batch::{Commit, Of, Step};
 use super::facts::Facts;
 use super::{metadata, removal};
 use crate::conform::{check_patch, malformed};
+use crate::merge::merged;
 use crate::services::{self, Claim};
 use crate::strategy::{Generation, Strategy};
 use crate::tree::{Get, Set, Tree};
@@ -36,7 +38,8 @@ impl Of<'_> {
     }
 
     pub(super) async fn stored(&self) -> Result<Live> {
-        self.api.shared.store.get(&self.write.key, Revision::ZERO).await
+        let stored = self.api.shared.store.get(&self.write.key, Revision::ZERO).await?;
+        Ok(self.api.shared.recent.enrich(stored))
     }
 
     /// Whether the update of an absent object creates it: not when the client knew an object.
@@ -81,9 +84,9 @@ impl Of<'_> {
                 if let Some(ty) = self.strategy.ty {
                     check_patch(&self.info, patch, ty, self.write.options.field_validation)?;
                 }
-                let mut new = Value::clone(old);
-                merge_patch(&mut new, patch);
-                Ok(new)
+                let patch =
+                    if once { Arc::unwrap_or_clone(std::mem::take(patch)) } else { Value::clone(patch) };
+                Ok(merged(old, patch))
             }
             (Subresource::Scale, verb) => part(&self.info, old, verb, "replicas", json!(0)),
             (_, verb) => part(&self.info, old, verb, "finalizers", Value::Null),
@@ -120,7 +123,7 @@ impl Of<'_> {
         }
         self.validate(&new, Some(old), self.write.subresource)?;
         let claim = self.allocate(&mut new, Some(old))?;
-        let object = Object::encode(&info, &new).inspect_err(|_| self.abandon(claim.as_ref()))?;
+        let object = encode(&info, stored, &new, before).inspect_err(|_| self.abandon(claim.as_ref()))?;
         let answer = Live::fresh(object, Arc::new(new));
         if removal::is_due(self.strategy.row.deletion, &answer) {
             self.abandon(claim.as_ref());
@@ -146,6 +149,19 @@ impl Of<'_> {
     pub(super) fn abandon(&self, claim: Option<&Claim>) {
         claim.into_iter().for_each(|claim| self.api.shared.services.abandon(claim));
     }
+}
+
+/// Encodes a new state; when only the spec is another, as of a Lease that is renewed, the rest of the bytes is kept.
+fn encode(info: &KindInfo, stored: &Object, new: &Value, before: &Tree) -> Result<Object> {
+    let is_kept = |(name, value): (&String, &Value)| match name.as_str() {
+        "spec" => value.is_object() && before.object_at("spec").is_some(),
+        _ => before.get(name) == Some(value),
+    };
+    let fields = new.as_object().filter(|fields| fields.len() == before.len());
+    if stored.managed_fields().is_none() && fields.is_some_and(|fields| fields.iter().all(is_kept)) {
+        return stored.with_part(info, Part::Spec, &new["spec"]);
+    }
+    Object::encode(info, new)
 }
 
 /// The object with another value of one field of its spec, which a subresource's tree or patch gives.

@@ -4,6 +4,8 @@
 //! `pkg/registry/core/namespace/storage/storage.go`. Invariant: a deletion that has begun is never taken back, and its
 //! grace period only gets shorter.
 
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
 use orch_core::object::Part;
 use orch_core::{DeleteOptions, Live, Result, Str, Verb};
@@ -79,7 +81,8 @@ impl Of<'_> {
         if object.same_content(stored) {
             return Ok(Step::Done(stored.clone()));
         }
-        Ok(Commit::replace(Live::shared(object), stored.revision()).into())
+        let answer = Live::spliced(object, Part::Metadata, Arc::new(metadata));
+        Ok(Commit::replace(answer, stored.revision()).into())
     }
 
     /// Takes the object out of the store; `answer` is its last state.

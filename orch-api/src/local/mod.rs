@@ -14,6 +14,7 @@ mod create;
 mod delete;
 mod facts;
 mod metadata;
+mod recent;
 mod removal;
 mod settle;
 mod status;
@@ -32,6 +33,7 @@ use orch_core::{
     Watches, Write,
 };
 
+use self::recent::Recent;
 use crate::services::Allocator;
 
 /// The range of cluster addresses by default, kubeadm's.
@@ -74,6 +76,7 @@ struct Shared {
     env: Env,
     registry: Arc<Registry>,
     services: Allocator,
+    recent: Recent,
     toleration_secs: i64,
 }
 
@@ -113,7 +116,8 @@ impl LocalApiBuilder {
         let env = self.env.child("api");
         let services = Allocator::new(self.service_range, env.child("services"));
         let Self { store, registry, toleration_secs, user, .. } = self;
-        LocalApi { shared: Arc::new(Shared { store, env, registry, services, toleration_secs }), user }
+        let shared = Shared { store, env, registry, services, recent: Recent::default(), toleration_secs };
+        LocalApi { shared: Arc::new(shared), user }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Changing the status of an object and nothing else, without decoding the rest.
 
+use std::sync::Arc;
+
 use orch_core::object::Part;
 use orch_core::{FieldValidation, Live, Patch, Result, Subresource, Verb};
 use serde_json::Value;
@@ -8,7 +10,7 @@ use super::batch::{Commit, Of, Step};
 use super::change::must_be_object;
 use super::metadata;
 use crate::conform::{check_patch, conform, malformed};
-use crate::merge_patch;
+use crate::merge::merged;
 use crate::tree::{Get, Set, Tree};
 
 impl Of<'_> {
@@ -20,7 +22,8 @@ impl Of<'_> {
             conform(&self.info, &mut new, ty, self.write.options.field_validation)?;
         }
         if let Some(fields) = new.as_object_mut() {
-            let old = |field: &str| serde_json::from_slice(stored.part_field(Part::Status, field)?).ok();
+            let before = stored.part_tree(Part::Status);
+            let old = |field: &str| before.get(field).cloned();
             let now = metadata::seconds(self.api.shared.env.now());
             (self.strategy.row.status)(fields, &old, &now);
         }
@@ -31,11 +34,14 @@ impl Of<'_> {
         if self.write.options.field_validation != FieldValidation::Ignore {
             self.judge(&stored, &new)?;
         }
-        Ok(Commit::replace(Live::shared(object), stored.revision()).into())
+        let answer = Live::spliced(object, Part::Status, Arc::new(new));
+        Ok(Commit::replace(answer, stored.revision()).into())
     }
 
     /// The status as the client wants it; `None` when the write says nothing about it.
-    fn new_status(&self, stored: &Live) -> Result<Option<Value>> {
+    fn new_status(&mut self, stored: &Live) -> Result<Option<Value>> {
+        // One that is tried again is still needed.
+        let once = self.write.precondition.revision.is_some();
         let new = match &self.write.verb {
             Verb::Update(tree) => {
                 self.same_name(tree)?;
@@ -48,13 +54,19 @@ impl Of<'_> {
                     check_patch(&self.info, patch, ty, self.write.options.field_validation)?;
                 }
                 let Some(change) = patch.get("status") else { return Ok(None) };
-                let mut status: Value = stored.part_to(Part::Status)?;
-                merge_patch(&mut status, change);
-                status
+                let change = if once { self.taken() } else { change.clone() };
+                merged(&stored.part_tree(Part::Status), change)
             }
             _ => return Err(self.not_allowed("create of that subresource")),
         };
         Ok(Some(if new.is_null() { Value::Object(Tree::new()) } else { new }))
+    }
+
+    /// The `status` of the patch, which is not needed again.
+    fn taken(&mut self) -> Value {
+        let Verb::Patch(Patch::Merge(patch)) = &mut self.write.verb else { return Value::Null };
+        let mut patch = Arc::unwrap_or_clone(std::mem::take(patch));
+        patch.get_mut("status").map(Value::take).unwrap_or_default()
     }
 
     /// Judges the whole object with the new status. A client that says nothing about field validation is a part of the
