@@ -11,7 +11,7 @@ use orch_core::view::Cache;
 use orch_core::{
     Change, Event, Key, Kind, KindInfo, Live, Object, Patch, Registry, Revision, Scope, Str, Verb, Write,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// When the tests begin.
 pub(crate) const START: Timestamp = Timestamp::constant(1_767_225_600, 0);
@@ -174,4 +174,41 @@ pub(crate) fn body(write: &Write) -> Value {
 /// Reason and message of a plan's notes.
 pub(crate) fn notes(plan: &Plan) -> Vec<(Str, String)> {
     plan.notes.iter().map(|note| (note.reason.clone(), note.message.clone())).collect()
+}
+
+/// Pairs of states of one pod, before and after a change of any of its parts.
+pub(crate) fn pod_states() -> Vec<(Live, Live)> {
+    let info = Registry::built_in().get(orch_core::kind::PODS).unwrap();
+    let metadata = [json!({}), json!({"annotations": {"controller.kubernetes.io/pod-deletion-cost": "7"}})];
+    let port = json!({"containerPort": 80, "name": "web"});
+    let specs = [
+        json!({"containers": [{"name": "c", "ports": [port]}], "hostname": "h",
+            "initContainers": [{"name": "i", "restartPolicy": "Always"}]}),
+        json!({"nodeName": "n1", "containers": [{"name": "c", "ports": [port]}], "hostname": "h",
+            "initContainers": [{"name": "i"}],
+            "tolerations": [{"key": "k", "operator": "Exists"}],
+            "volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "data"}}]}),
+    ];
+    let ready = |status: &str| {
+        json!([{"type": "Ready", "status": status, "lastTransitionTime": "2026-01-01T00:00:01Z"},
+        {"type": "PodScheduled", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}])
+    };
+    let statuses = [
+        Value::Null,
+        json!({"phase": "Running", "podIP": "10.0.0.1", "conditions": ready("True"),
+            "initContainerStatuses": [{"name": "i", "restartCount": 3}]}),
+        json!({"phase": "Failed", "reason": "Evicted", "conditions": ready("False"),
+            "containerStatuses": [{"name": "c", "restartCount": 1}]}),
+    ];
+    let mut states = Vec::new();
+    for metadata in &metadata {
+        for (spec, status) in specs.iter().flat_map(|spec| statuses.iter().map(move |status| (spec, status)))
+        {
+            let mut tree = json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec, "status": status});
+            (tree["metadata"]["name"], tree["metadata"]["namespace"]) = ("a".into(), "b".into());
+            states.push(Object::encode(&info, &tree).unwrap());
+        }
+    }
+    let pairs = states.iter().flat_map(|before| states.iter().map(move |now| (before, now)));
+    pairs.map(|(before, now)| (Live::from(before.clone()), Live::shared(now.clone()))).collect()
 }

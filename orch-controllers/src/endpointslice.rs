@@ -115,9 +115,10 @@ fn pod_matters(change: &Change, view: &dyn View) -> bool {
         return true;
     }
     let Some(row) = view.of::<Pod>().get(now.key()) else { return true };
-    let mut was = Pod::project(&Live::from(before.clone()));
-    was.assigned_seen = row.facts.assigned_seen;
-    was != row.facts
+    match view.of::<Pod>().before(change) {
+        Some(was) => !was.facts.is_like(&row.facts),
+        None => !Pod::project(&Live::from(before.clone())).is_like(&row.facts),
+    }
 }
 
 fn node_matters(change: &Change) -> bool {

@@ -32,6 +32,7 @@ use crate::facts::{BY_NODE, Node, Pod, Readiness, TAINTED, WANTS_TAINT, conditio
 use crate::json::text;
 use health::{Health, Lease};
 use pace::Paces;
+use taints::Mistainted;
 
 /// The timings of node lifecycle, by default Kubernetes' (`--node-monitor-grace-period` and others).
 ///
@@ -98,9 +99,11 @@ pub enum Observed {
 /// A node, how it is, and its pods that claim to be ready.
 pub struct OneNode {
     node: Arc<Row<Node>>,
+    /// `null`, as `spec` is, for a node that answers and has the taints that it should have.
     status: Value,
     spec: Value,
     health: Health,
+    is_mistainted: bool,
     ready_pods: Vec<(Object, Value)>,
     now: Timestamp,
 }
@@ -118,7 +121,7 @@ impl Controller for NodeLifecycleController {
     }
 
     fn needs(&self) -> Needs {
-        Needs::new().of::<Node>().of::<Pod>().of::<Lease>()
+        Needs::new().of::<Node>().of::<Mistainted>().of::<Pod>().of::<Lease>()
     }
 
     fn keys(&self, change: &Change, view: &dyn View, out: &mut dyn FnMut(Key)) {
@@ -159,10 +162,15 @@ impl Controller for NodeLifecycleController {
         } else {
             Vec::new()
         };
+        let health = Health::of(&self.config, &node.facts, lease.map(|lease| &lease.facts), now);
+        let is_mistainted = view.of::<Mistainted>().get(key).is_some_and(|row| row.facts.0);
+        let is_looked_at = health == Health::Silent || is_mistainted;
+        let part = |part| is_looked_at.then(|| node.object.part_to(part).unwrap_or_default());
         Some(Observed::Node(Box::new(OneNode {
-            status: node.object.part_to(Part::Status).unwrap_or_default(),
-            spec: node.object.part_to(Part::Spec).unwrap_or_default(),
-            health: Health::of(&self.config, &node.facts, lease.map(|lease| &lease.facts), now),
+            status: part(Part::Status).unwrap_or_default(),
+            spec: part(Part::Spec).unwrap_or_default(),
+            health,
+            is_mistainted,
             node: Arc::clone(node),
             ready_pods,
             now,
@@ -195,7 +203,9 @@ impl OneNode {
                 let message = format!("Node {} status is now: NodeNotReady", node.key().name);
                 plan = plan.note(Note::normal(node.key(), node.uid(), "NodeNotReady", message).after(0));
             }
-        } else if let Some(taints) = taints::desired(&self.node.facts, &self.spec, &self.status, self.now) {
+        } else if self.is_mistainted
+            && let Some(taints) = taints::desired(&self.node.facts, &self.spec, &self.status, self.now)
+        {
             plan = plan.write(taints::write(node, &taints));
         }
         self.ready_pods.iter().fold(plan, |plan, (pod, status)| not_ready(plan, pod, status, self.now))
@@ -218,7 +228,10 @@ fn concerns_pace(change: &Change, view: &dyn View) -> bool {
         return false;
     }
     match (&change.before, nodes.get(change.key())) {
-        (Some(before), Some(now)) => Node::project(&Live::from(before.clone())).ready != now.facts.ready,
+        (Some(before), Some(now)) => {
+            let was = nodes.before(change).map(|row| row.facts.ready);
+            was.unwrap_or_else(|| Node::project(&Live::from(before.clone())).ready) != now.facts.ready
+        }
         _ => true,
     }
 }

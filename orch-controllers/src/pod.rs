@@ -6,10 +6,11 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use orch_core::object::Part;
 use orch_core::view::{Projection, Row};
 use orch_core::{Kind, Live, Object, Str, kind};
 
-use crate::json::{annotations, find, int32, list, text, time};
+use crate::json::{int32, list, text, time};
 
 /// Where a pod is in its life, in the order in which a controller gives pods up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -89,18 +90,20 @@ impl Projection for PodFacts {
     }
 
     fn project(object: &Live) -> Self {
-        let tree = object.tree();
-        let (spec, status) = (&tree["spec"], &tree["status"]);
-        let ready = list(&status["conditions"]).iter().find(|condition| text(&condition["type"]) == "Ready");
-        let annotations = annotations(object);
-        Self {
-            phase: Phase::read(text(&status["phase"])),
-            ready: ready.is_some_and(|condition| text(&condition["status"]) == "True"),
-            ready_since: ready.and_then(|condition| time(&condition["lastTransitionTime"])),
-            node: text(&spec["nodeName"]).into(),
-            deletion_cost: find(&annotations, DELETION_COST).and_then(|cost| cost.parse().ok()).unwrap_or(0),
-            restarts: restarts(spec, status),
+        let node = text(&object.part_tree(Part::Spec)["nodeName"]).into();
+        Self { node, deletion_cost: deletion_cost(object), ..Self::default() }.with_status(object)
+    }
+
+    fn project_after(object: &Live, before: &Row<Self>) -> Self {
+        let is_same = |part| object.part(part) == before.object.part(part);
+        let mut facts = before.facts.clone();
+        if !is_same(Part::Spec) {
+            facts.node = text(&object.part_tree(Part::Spec)["nodeName"]).into();
         }
+        if !is_same(Part::Metadata) {
+            facts.deletion_cost = deletion_cost(object);
+        }
+        facts.with_status(object)
     }
 
     fn index(_: &Object, facts: &Self, out: &mut dyn FnMut(&'static str, &str)) {
@@ -110,18 +113,39 @@ impl Projection for PodFacts {
     }
 }
 
+fn deletion_cost(object: &Live) -> i32 {
+    let cost = &object.part_tree(Part::Metadata)["annotations"][DELETION_COST];
+    text(cost).parse().unwrap_or(0)
+}
+
 /// Restarts of plain containers and of init containers that keep running (`restartPolicy: Always`).
-fn restarts(spec: &serde_json::Value, status: &serde_json::Value) -> i32 {
+fn restarts(object: &Live, status: &serde_json::Value) -> i32 {
+    let init = list(&status["initContainerStatuses"]);
+    let spec = (!init.is_empty()).then(|| object.part_tree(Part::Spec));
+    let containers = spec.as_deref().map_or(&[][..], |spec| list(&spec["initContainers"]));
     let stays = |name: &str| {
-        let mut containers = list(&spec["initContainers"]).iter();
+        let mut containers = containers.iter();
         containers.any(|init| text(&init["name"]) == name && text(&init["restartPolicy"]) == "Always")
     };
-    let plain = list(&status["containerStatuses"]).iter();
-    let init = list(&status["initContainerStatuses"]).iter().filter(|status| stays(text(&status["name"])));
-    plain.chain(init).filter_map(|status| int32(&status["restartCount"])).max().unwrap_or(0)
+    let init = init.iter().filter(|status| stays(text(&status["name"])));
+    let all = list(&status["containerStatuses"]).iter().chain(init);
+    all.filter_map(|status| int32(&status["restartCount"])).max().unwrap_or(0)
 }
 
 impl PodFacts {
+    /// With what the object's status says.
+    fn with_status(self, object: &Live) -> Self {
+        let status = object.part_tree(Part::Status);
+        let ready = list(&status["conditions"]).iter().find(|condition| text(&condition["type"]) == "Ready");
+        Self {
+            phase: Phase::read(text(&status["phase"])),
+            ready: ready.is_some_and(|condition| text(&condition["status"]) == "True"),
+            ready_since: ready.and_then(|condition| time(&condition["lastTransitionTime"])),
+            restarts: restarts(object, &status),
+            ..self
+        }
+    }
+
     /// Whether it has been ready for so many seconds.
     #[must_use]
     pub fn is_available(&self, min_ready_secs: i32, now: Timestamp) -> bool {
@@ -176,6 +200,15 @@ mod tests {
         check(true, 10, 110, true, None);
         check(false, 0, 200, false, None);
         check(true, 10, 50, false, Some(60));
+    }
+
+    #[test]
+    fn facts_after_a_change_are_those_of_the_object_alone() {
+        use crate::by_hand::pod_states;
+        for (before, now) in pod_states() {
+            let row = Row { facts: PodFacts::project(&before), object: before.into_object() };
+            assert_eq!(PodFacts::project_after(&now, &row), PodFacts::project(&now), "{}", now.tree());
+        }
     }
 
     #[test]

@@ -206,15 +206,18 @@ async fn feed(mut informer: Informer, view: Arc<RwLock<Cache>>, lanes: Vec<Arc<L
         };
         let least = scopes.iter().map(|scope| seen.of_feed(*scope)).min().unwrap_or_default();
         for (lane, keys) in lanes.iter().zip(keys) {
-            {
+            let (pending, is_ready) = {
                 let mut queue = lane.queue();
                 queue.add_all(keys);
                 queue.unpark(&|kind| seen.of(kind));
                 queue.open();
-            }
-            lane.report();
+                (queue.pending(), queue.is_ready())
+            };
+            lane.part.pending(pending);
             lane.part.seen(least);
-            lane.wake.notify_one();
+            if is_ready {
+                lane.wake.notify_one();
+            }
         }
     }
 }

@@ -39,6 +39,13 @@ pub trait Projection: Send + Sync + Sized + 'static {
     /// Takes the facts from an object. What the object lacks has its default here: this never fails.
     fn project(object: &Live) -> Self;
 
+    /// What [`Projection::project`] says, given what stood there before under the same key: a projection that takes its
+    /// facts from several parts of a large object may keep those of a part whose bytes are the same. Must answer what
+    /// `project` does; what [`Projection::remember`] keeps is nobody's business here.
+    fn project_after(object: &Live, _before: &Row<Self>) -> Self {
+        Self::project(object)
+    }
+
     /// The entries of indexes that the object stands under, besides owner and namespace, each once:
     /// the index's name and the value. Must follow from the object alone.
     fn index(_object: &Object, _facts: &Self, _out: &mut dyn FnMut(&'static str, &str)) {}

@@ -1,6 +1,7 @@
 //! What node lifecycle, eviction, endpoints and pod collection need of a node.
 
 use jiff::Timestamp;
+use orch_core::object::Part;
 use orch_core::view::Projection;
 use orch_core::{Kind, Live, Object, Str, kind};
 use serde::{Deserialize, Serialize};
@@ -77,9 +78,9 @@ impl Projection for Node {
     }
 
     fn project(object: &Live) -> Self {
-        let tree = object.tree();
-        let ready = condition(&tree["status"]["conditions"], "Ready");
-        let taints = &tree["spec"]["taints"];
+        let (spec, status) = (object.part_tree(Part::Spec), object.part_tree(Part::Status));
+        let ready = condition(&status["conditions"], "Ready");
+        let taints = &spec["taints"];
         Self {
             ready: ready.map_or(Readiness::Missing, readiness),
             heartbeat: ready.map(|ready| text(&ready["lastHeartbeatTime"])).unwrap_or_default(),

@@ -1,7 +1,8 @@
 //! What endpoints, eviction, pod collection and claim protection need of a pod.
 
 use jiff::Timestamp;
-use orch_core::view::Projection;
+use orch_core::object::Part;
+use orch_core::view::{Projection, Row};
 use orch_core::{Kind, Live, Object, Str, kind};
 use serde::Deserialize;
 use serde_json::Value;
@@ -72,28 +73,27 @@ impl Projection for Pod {
     }
 
     fn project(object: &Live) -> Self {
-        let tree = object.tree();
-        let (spec, status) = (&tree["spec"], &tree["status"]);
-        let phase = status["phase"].as_str().unwrap_or_default();
-        Self {
+        let spec = object.part_tree(Part::Spec);
+        let of_spec = Self {
             node: text(&spec["nodeName"]),
-            terminal: matches!(phase, "Succeeded" | "Failed"),
-            evicted: phase == "Failed" && status["reason"] == "Evicted",
-            ended: !matches!(phase, "" | "Pending" | "Running" | "Unknown"),
-            ready: condition(&status["conditions"], "Ready").is_some_and(|ready| ready["status"] == "True"),
-            ips: ips(status),
             hostname: text(&spec["hostname"]),
             subdomain: text(&spec["subdomain"]),
-            ports: ports(spec),
+            ports: ports(&spec),
             tolerations: list(&spec["tolerations"])
                 .iter()
                 .filter_map(|one| Toleration::deserialize(one).ok())
                 .collect(),
-            claims: claims(object, spec),
-            assigned: condition(&status["conditions"], "PodScheduled")
-                .filter(|scheduled| scheduled["status"] == "True")
-                .and_then(|scheduled| time(&scheduled["lastTransitionTime"])),
-            assigned_seen: Timestamp::default(),
+            claims: claims(object, &spec),
+            ..Self::default()
+        };
+        of_spec.with_status(&object.part_tree(Part::Status))
+    }
+
+    fn project_after(object: &Live, before: &Row<Self>) -> Self {
+        if object.part(Part::Spec) == before.object.part(Part::Spec) {
+            before.facts.clone().with_status(&object.part_tree(Part::Status))
+        } else {
+            Self::project(object)
         }
     }
 
@@ -112,6 +112,48 @@ impl Projection for Pod {
     fn remember(&mut self, before: Option<&Self>, now: Timestamp) {
         self.assigned_seen =
             before.filter(|before| before.node == self.node).map_or(now, |before| before.assigned_seen);
+    }
+}
+
+impl Pod {
+    /// With what its status says.
+    fn with_status(self, status: &Value) -> Self {
+        let phase = status["phase"].as_str().unwrap_or_default();
+        Self {
+            terminal: matches!(phase, "Succeeded" | "Failed"),
+            evicted: phase == "Failed" && status["reason"] == "Evicted",
+            ended: !matches!(phase, "" | "Pending" | "Running" | "Unknown"),
+            ready: condition(&status["conditions"], "Ready").is_some_and(|ready| ready["status"] == "True"),
+            ips: ips(status),
+            assigned: condition(&status["conditions"], "PodScheduled")
+                .filter(|scheduled| scheduled["status"] == "True")
+                .and_then(|scheduled| time(&scheduled["lastTransitionTime"])),
+            assigned_seen: Timestamp::default(),
+            ..self
+        }
+    }
+
+    /// Whether both say the same of the object, whenever it was seen.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        let Self {
+            node,
+            terminal,
+            evicted,
+            ended,
+            ready,
+            ips,
+            hostname,
+            subdomain,
+            ports,
+            tolerations,
+            claims,
+            assigned,
+            assigned_seen: _,
+        } = self;
+        (node, terminal, evicted, ended, ready, assigned)
+            == (&other.node, &other.terminal, &other.evicted, &other.ended, &other.ready, &other.assigned)
+            && (ips, hostname, subdomain) == (&other.ips, &other.hostname, &other.subdomain)
+            && (ports, tolerations, claims) == (&other.ports, &other.tolerations, &other.claims)
     }
 }
 
@@ -152,4 +194,21 @@ fn claims(object: &Object, spec: &Value) -> Box<[Str]> {
     claims.sort_unstable();
     claims.dedup();
     claims.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::by_hand::pod_states;
+
+    #[test]
+    fn facts_after_a_change_are_those_of_the_object_alone() {
+        for (before, now) in pod_states() {
+            let row = Row { facts: Pod::project(&before), object: before.into_object() };
+            let (after, alone) = (Pod::project_after(&now, &row), Pod::project(&now));
+            assert_eq!(after, alone, "{}", now.tree());
+            assert!(after.is_like(&alone));
+            assert_eq!(alone.is_like(&row.facts), alone == row.facts);
+        }
+    }
 }

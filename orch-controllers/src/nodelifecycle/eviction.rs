@@ -96,7 +96,10 @@ fn taints_changed(change: &Change, view: &dyn View) -> bool {
     let (Some(before), Some(now)) = (&change.before, view.of::<Node>().get(change.key())) else {
         return true;
     };
-    Node::project(&Live::from(before.clone())).no_execute != now.facts.no_execute
+    match view.of::<Node>().before(change) {
+        Some(was) => was.facts.no_execute != now.facts.no_execute,
+        None => Node::project(&Live::from(before.clone())).no_execute != now.facts.no_execute,
+    }
 }
 
 /// When the pod has to leave the node; `None` when it may stay.

@@ -4,7 +4,9 @@
 //! Only taints of the keys below are touched; the first `NoExecute` taint of a node is the pace's business.
 
 use jiff::Timestamp;
-use orch_core::{Object, Write, rfc3339};
+use orch_core::object::Part;
+use orch_core::view::Projection;
+use orch_core::{Kind, Live, Object, Write, kind, rfc3339};
 use serde_json::{Value, json};
 
 use crate::facts::{NOT_READY, Node, Readiness, UNREACHABLE, condition};
@@ -19,6 +21,21 @@ const SHORTAGES: [(&str, &str); 4] = [
     ("NetworkUnavailable", "node.kubernetes.io/network-unavailable"),
     ("PIDPressure", "node.kubernetes.io/pid-pressure"),
 ];
+
+/// Whether the taints of a node are others than it should have: most turns need not look at them closer.
+pub(super) struct Mistainted(pub(super) bool);
+
+impl Projection for Mistainted {
+    fn kind() -> Option<Kind> {
+        Some(kind::NODES)
+    }
+
+    fn project(object: &Live) -> Self {
+        let (spec, status) = (object.part_tree(Part::Spec), object.part_tree(Part::Status));
+        // The time stands in new taints only: whether there are any does not depend on it.
+        Self(desired(&Node::project(object), &spec, &status, Timestamp::default()).is_some())
+    }
+}
 
 /// The node's taints as they should be; `None` when they are so.
 pub(super) fn desired(node: &Node, spec: &Value, status: &Value, now: Timestamp) -> Option<Vec<Value>> {

@@ -48,7 +48,11 @@ impl Controller for ClaimProtectionController {
             out(key.clone());
         } else if let (None, Some(before)) = (&change.now, &change.before) {
             // The last pod of a claim may be gone. Until then a pod does not let go of a claim.
-            for claim in Pod::project(&Live::from(before.clone())).claims {
+            let claims = match view.of::<Pod>().before(change) {
+                Some(was) => was.facts.claims.clone(),
+                None => Pod::project(&Live::from(before.clone())).claims,
+            };
+            for claim in claims {
                 let claim = key.sibling(kind::PERSISTENT_VOLUME_CLAIMS, claim);
                 if view.of::<Claim>().get(&claim).is_some_and(|claim| claim.object.header().is_terminating())
                 {

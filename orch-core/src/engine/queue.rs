@@ -164,6 +164,11 @@ impl Queue {
         self.barriers.entry(key.clone()).or_default().raise(kind, revision);
     }
 
+    /// Whether a key asks for a turn now, timers aside.
+    pub(super) fn is_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
     /// Turns that are asked for or under way, timers aside.
     pub(super) fn pending(&self) -> usize {
         self.ready.len() + self.in_flight.len() + self.parked.len()

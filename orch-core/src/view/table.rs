@@ -30,6 +30,8 @@ pub struct Table<P> {
     kinds: BTreeMap<Kind, usize>,
     /// When what is put now is seen.
     now: Timestamp,
+    /// What the last change replaced or removed.
+    replaced: Option<Arc<Row<P>>>,
 }
 
 const OWNER: &str = "\0owner";
@@ -38,7 +40,7 @@ const LABEL: &str = "\0label";
 impl<P> Default for Table<P> {
     fn default() -> Self {
         let (rows, index, kinds) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { rows, index, kinds, now: Timestamp::default() }
+        Self { rows, index, kinds, now: Timestamp::default(), replaced: None }
     }
 }
 
@@ -47,6 +49,14 @@ impl<P: Projection> Table<P> {
     #[must_use]
     pub fn get(&self, key: &Key) -> Option<&Arc<Row<P>>> {
         self.rows.get(key)
+    }
+
+    /// The row as it was before a change, if that is the last one taken in and the table knew the object: what the change
+    /// says of it before, with its facts.
+    #[must_use]
+    pub fn before(&self, change: &Change) -> Option<&Arc<Row<P>>> {
+        let before = change.before.as_ref()?;
+        self.replaced.as_ref().filter(|row| row.object.is_same(before))
     }
 
     /// Every row in order of key.
@@ -127,25 +137,52 @@ impl<P: Projection> Table<P> {
     pub(super) fn apply(&mut self, change: &Change) {
         match &change.now {
             Some(live) => self.put(live),
-            None => _ = self.take(change.key()),
+            None => self.replaced = self.take(change.key()),
         }
     }
 
     pub(super) fn put(&mut self, live: &Live) {
-        let before = self.take(live.key());
-        let mut facts = P::project(live);
+        let before = self.rows.get(live.key()).cloned();
+        let mut facts = match &before {
+            Some(before) => P::project_after(live, before),
+            None => P::project(live),
+        };
         facts.remember(before.as_ref().map(|row| &row.facts), self.now);
         let row = Arc::new(Row { object: live.object().clone(), facts });
-        for (name, value) in entries(&row) {
-            self.index.insert((name, value, row.object.key().clone()), Arc::clone(&row));
+        self.index(before.as_deref(), &row);
+        if before.is_none() {
+            *self.kinds.entry(live.key().kind).or_default() += 1;
         }
-        *self.kinds.entry(live.key().kind).or_default() += 1;
         self.rows.insert(row.object.key().clone(), row);
+        self.replaced = before;
+    }
+
+    /// Puts a row under its entries in place of the one before; most of them are the same.
+    fn index(&mut self, before: Option<&Row<P>>, row: &Arc<Row<P>>) {
+        let key = row.object.key();
+        let same = |before: &Row<P>| {
+            let (old, new) = (before.object.header(), row.object.header());
+            old.labels == new.labels && old.owners == new.owners
+        };
+        let own = own_entries(row);
+        if let Some(before) = before {
+            let mut gone = own_entries(before);
+            gone.retain(|entry| !own.contains(entry));
+            if !same(before) {
+                gone.extend(common_entries(&before.object));
+            }
+            for (name, value) in gone {
+                self.index.remove(&(name, value, key.clone()));
+            }
+        }
+        for (name, value) in common_entries(&row.object).into_iter().chain(own) {
+            self.index.insert((name, value, key.clone()), Arc::clone(row));
+        }
     }
 
     fn take(&mut self, key: &Key) -> Option<Arc<Row<P>>> {
         let row = self.rows.remove(key)?;
-        for (name, value) in entries(&row) {
+        for (name, value) in common_entries(&row.object).into_iter().chain(own_entries(&row)) {
             self.index.remove(&(name, value, key.clone()));
         }
         if let Some(count) = self.kinds.get_mut(&key.kind) {
@@ -158,12 +195,21 @@ impl<P: Projection> Table<P> {
     }
 }
 
-fn entries<P: Projection>(row: &Row<P>) -> Vec<(&'static str, Str)> {
-    let header = row.object.header();
-    let mut entries: Vec<(&'static str, Str)> =
-        header.owners.iter().map(|owner| (OWNER, owner.uid.clone())).collect();
-    let namespace = &row.object.key().namespace;
+/// An index's name and the value in it.
+type Entry = (&'static str, Str);
+
+/// The entries that the header gives every projection.
+fn common_entries(object: &Object) -> Vec<Entry> {
+    let header = object.header();
+    let mut entries: Vec<Entry> = header.owners.iter().map(|owner| (OWNER, owner.uid.clone())).collect();
+    let namespace = &object.key().namespace;
     entries.extend(header.labels.iter().map(|(name, value)| (LABEL, label_entry(namespace, name, value))));
+    entries
+}
+
+/// The entries of the projection's own indexes.
+fn own_entries<P: Projection>(row: &Row<P>) -> Vec<Entry> {
+    let mut entries = Vec::new();
     P::index(&row.object, &row.facts, &mut |name, value| entries.push((name, value.into())));
     entries
 }

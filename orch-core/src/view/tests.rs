@@ -51,6 +51,24 @@ fn put(now: Live, before: Option<Object>) -> Event {
 }
 
 #[test]
+fn a_table_knows_the_row_before_the_last_change_only() {
+    let mut cache = Cache::new(&Needs::new().of::<Pod>());
+    let states = ["n1", "n2"].map(|node| pod("a", "x", "web", node, "o", if node == "n1" { 1 } else { 2 }));
+    let first = Change::new(Revision(1), Some(states[0].clone()), None);
+    let second = Change::new(Revision(2), Some(states[1].clone()), Some(states[0].object().clone()));
+    let last = Change::new(Revision(3), None, Some(states[1].object().clone()));
+    let mut before = |change: &Change| {
+        cache.apply(None, &Event::Changed(Arc::new(change.clone())));
+        let table = (&cache as &dyn View).of::<Pod>();
+        let known = |change| table.before(change).map(|row| row.facts.node.clone());
+        (known(&first), known(&second), known(&last))
+    };
+    assert_eq!(before(&first), (None, None, None));
+    assert_eq!(before(&second), (None, Some("n1".into()), None));
+    assert_eq!(before(&last), (None, None, Some("n2".into())));
+}
+
+#[test]
 fn changes_of_the_initial_state_say_nothing_of_progress() {
     let mut cache = Cache::new(&Needs::new().of::<Pod>());
     cache.apply(None, &put(pod("a", "x", "web", "n1", "o", 9), None));
