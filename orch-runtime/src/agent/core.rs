@@ -4,6 +4,7 @@
 //! again if nothing comes in.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use orch_core::controller::Note;
@@ -232,7 +233,7 @@ impl Core {
     fn add_pod(&mut self, now: Now, pod: Pod) -> bool {
         let uid = pod.uid().clone();
         let found = self.found.as_mut().and_then(|found| found.remove(&uid));
-        let status = pod.status();
+        let status = Arc::clone(pod.status());
         let was_admitted = found.is_some() || status["startTime"].is_string() || pod.is_deleted();
         let is_finished = status["phase"].as_str().is_some_and(is_terminal);
         let room = Room {

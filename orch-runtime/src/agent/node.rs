@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use orch_core::object::Part;
 use orch_core::{Key, Live, Quantity, Str, Write, kind, rfc3339, rfc3339_micro};
 use serde_json::{Map, Value, json};
 
@@ -34,6 +35,8 @@ pub(super) struct Node {
     trouble: String,
     /// What is stored says what the agent would, times of heartbeats aside: nothing that it depends on changed since.
     is_said: bool,
+    /// What of the status follows from config, runtime and address.
+    fixed: Option<Map<String, Value>>,
 }
 
 #[derive(Debug, Default)]
@@ -46,7 +49,8 @@ struct Lease {
 impl Node {
     /// The node's object changed; `None` when there is none.
     pub(super) fn seen(&mut self, live: Option<Live>) {
-        let stale = |(old, new): (&Live, &Live)| new.revision() < old.revision();
+        // Of the same revision is what the agent wrote itself, come back by its feed.
+        let stale = |(old, new): (&Live, &Live)| new.revision() <= old.revision();
         if self.stored.as_ref().and_then(Option::as_ref).zip(live.as_ref()).is_some_and(stale) {
             return;
         }
@@ -65,7 +69,7 @@ impl Node {
 
     pub(super) fn set_address(&mut self, address: String) {
         self.address = Some(address);
-        self.is_said = false;
+        (self.is_said, self.fixed) = (false, None);
     }
 
     /// Why the runtime cannot be used; empty when it can.
@@ -152,17 +156,17 @@ impl Node {
             }
             return;
         };
-        let tree = live.tree();
         if !self.is_registered
-            && let Some(patch) = missing_labels(config, &tree)
+            && let Some(patch) = missing_labels(config, live)
         {
             self.is_writing = true;
             out.push(command(Action::Node(Write::merge(key, patch).managed_by("kubelet"))));
             return;
         }
         self.is_registered = true;
-        let status = self.status(config, runtime, now, address, &tree["status"]);
-        let changed = differs(&tree["status"], &status);
+        let stored = live.part_tree(Part::Status);
+        let status = self.status(config, runtime, now, address, &stored);
+        let changed = differs(&stored, &status);
         if !changed && !is_due {
             self.is_said = true;
             sooner(wake, due.unwrap_or_default());
@@ -256,7 +260,7 @@ impl Node {
         }
     }
 
-    fn tree(&self, config: &AgentConfig, runtime: &Abilities, now: Now, address: &str) -> Value {
+    fn tree(&mut self, config: &AgentConfig, runtime: &Abilities, now: Now, address: &str) -> Value {
         let mut spec = Map::new();
         if !config.taints.is_empty() {
             let taint = |taint: &super::config::Taint| {
@@ -277,32 +281,17 @@ impl Node {
 
     /// Everything of `status` that the agent owns.
     fn status(
-        &self,
+        &mut self,
         config: &AgentConfig,
         runtime: &Abilities,
         now: Now,
         address: &str,
         stored: &Value,
     ) -> Value {
-        let amounts = |amounts: BTreeMap<String, Quantity>| -> Value {
-            amounts
-                .into_iter()
-                .map(|(name, amount)| (name, json!(amount.to_string())))
-                .collect::<Map<_, _>>()
-                .into()
-        };
-        let uid = format!("orch-{}", config.node);
-        json!({
-            "addresses": [{"type": "InternalIP", "address": address}, {"type": "Hostname", "address": &*config.node}],
-            "capacity": amounts(config.capacity.clone()),
-            "allocatable": amounts(config.allocatable()),
-            "conditions": self.conditions(now, stored),
-            "nodeInfo": {
-                "machineID": uid, "systemUUID": uid, "bootID": uid, "kernelVersion": "orch", "osImage": "orch",
-                "containerRuntimeVersion": format!("{}://{}", runtime.name, runtime.version),
-                "kubeletVersion": VERSION, "kubeProxyVersion": "", "operatingSystem": OS, "architecture": arch(),
-            },
-        })
+        let fixed = self.fixed.get_or_insert_with(|| fixed(config, runtime, address));
+        let mut status = fixed.clone();
+        status.insert("conditions".to_owned(), self.conditions(now, stored));
+        Value::Object(status)
     }
 
     fn conditions(&self, now: Now, stored: &Value) -> Value {
@@ -335,6 +324,32 @@ impl Node {
     }
 }
 
+/// Everything of the status but its conditions.
+fn fixed(config: &AgentConfig, runtime: &Abilities, address: &str) -> Map<String, Value> {
+    let amounts = |amounts: BTreeMap<String, Quantity>| -> Value {
+        let texts = amounts.into_iter().map(|(name, amount)| (name, json!(amount.to_string())));
+        texts.collect::<Map<_, _>>().into()
+    };
+    let uid = format!("orch-{}", config.node);
+    let fields = [
+        (
+            "addresses",
+            json!([{"type": "InternalIP", "address": address}, {"type": "Hostname", "address": &*config.node}]),
+        ),
+        ("capacity", amounts(config.capacity.clone())),
+        ("allocatable", amounts(config.allocatable())),
+        (
+            "nodeInfo",
+            json!({
+                "machineID": uid, "systemUUID": uid, "bootID": uid, "kernelVersion": "orch", "osImage": "orch",
+                "containerRuntimeVersion": format!("{}://{}", runtime.name, runtime.version),
+                "kubeletVersion": VERSION, "kubeProxyVersion": "", "operatingSystem": OS, "architecture": arch(),
+            }),
+        ),
+    ];
+    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
 fn command(action: Action) -> Command {
     Command { pod: None, action }
 }
@@ -344,26 +359,42 @@ fn sooner(wake: &mut Option<Duration>, at: Duration) {
 }
 
 /// The labels of the config that the node lacks or has otherwise.
-fn missing_labels(config: &AgentConfig, tree: &Value) -> Option<Value> {
-    let stored = &tree["metadata"]["labels"];
-    let wrong = config.all_labels().into_iter().filter(|(name, value)| stored[name.as_str()] != **value);
+fn missing_labels(config: &AgentConfig, stored: &Live) -> Option<Value> {
+    let is_wrong = |(name, value): &(String, String)| stored.label(name) != Some(&**value);
+    let wrong = config.all_labels().into_iter().filter(is_wrong);
     let wrong: Map<String, Value> = wrong.map(|(name, value)| (name, json!(value))).collect();
     (!wrong.is_empty()).then(|| json!({"metadata": {"labels": wrong}}))
 }
 
 /// Whether a status says something else than what is stored, times of heartbeats aside.
 fn differs(stored: &Value, status: &Value) -> bool {
-    fn calm(value: &Value) -> Value {
-        let mut value = without_nulls(value);
-        for condition in value.as_array_mut().into_iter().flatten() {
-            if let Some(condition) = condition.as_object_mut() {
-                condition.remove("lastHeartbeatTime");
-            }
+    let same = |stored: &Value, value: &Value| match (stored, value) {
+        (Value::Array(stored), Value::Array(items)) => {
+            let mut pairs = stored.iter().zip(items);
+            stored.len() == items.len() && pairs.all(|(old, new)| alike(old, new, "lastHeartbeatTime"))
         }
-        value
-    }
+        _ => alike(stored, value, ""),
+    };
     let fields = status.as_object().into_iter().flatten();
-    fields.into_iter().any(|(name, value)| calm(&stored[name.as_str()]) != calm(value))
+    fields.into_iter().any(|(name, value)| !same(&stored[name.as_str()], value))
+}
+
+/// Whether two values say the same; a field that is `null` is not there, and that one field is not looked at.
+fn alike(one: &Value, other: &Value, ignored: &str) -> bool {
+    let counts = |(name, value): &(&String, &Value)| !value.is_null() && *name != ignored;
+    match (one, other) {
+        (Value::Object(one), Value::Object(other)) => {
+            let same = |(name, value): (&String, &Value)| {
+                other.get(name).is_some_and(|other| alike(value, other, ""))
+            };
+            one.iter().filter(counts).count() == other.iter().filter(counts).count()
+                && one.iter().filter(counts).all(same)
+        }
+        (Value::Array(one), Value::Array(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| alike(one, other, ""))
+        }
+        _ => one == other,
+    }
 }
 
 #[cfg(test)]
@@ -432,6 +463,20 @@ mod tests {
         node.step(&config, &runtime, at(12), &mut out);
         let Action::Node(write) = out.pop().unwrap().action else { panic!("a change is written at once") };
         assert!(format!("{:?}", write.verb).contains("container runtime is down: gone"));
+    }
+
+    #[test]
+    fn a_status_differs_by_more_than_heartbeats_and_nulls() {
+        let stored = json!({"conditions": [{"type": "Ready", "lastHeartbeatTime": "1", "status": "True", "x": null}],
+            "nodeInfo": {"a": "1", "b": null}, "other": 1});
+        let check = |status: Value, expected| assert_eq!(differs(&stored, &status), expected, "{status}");
+        check(json!({"conditions": [{"type": "Ready", "lastHeartbeatTime": "2", "status": "True"}]}), false);
+        check(json!({"conditions": [{"type": "Ready", "lastHeartbeatTime": "1", "status": "False"}]}), true);
+        check(json!({"conditions": []}), true);
+        check(json!({"nodeInfo": {"a": "1"}}), false);
+        check(json!({"nodeInfo": {"a": "1", "b": "2"}}), true);
+        check(json!({"nodeInfo": {}}), true);
+        check(json!({"capacity": {"cpu": "1"}}), true);
     }
 
     #[test]

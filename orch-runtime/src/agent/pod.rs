@@ -9,7 +9,7 @@ use orch_core::{Key, Live, Object, Revision, Str};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::spec::{PodSpec, without_nulls};
+use super::spec::{PodSpec, has_nulls, without_nulls};
 
 /// A pod that is bound to the node.
 #[derive(Clone, Debug)]
@@ -18,6 +18,7 @@ pub(super) struct Pod {
     pub(super) spec: Arc<PodSpec>,
     pub(super) labels: BTreeMap<Str, Str>,
     pub(super) annotations: BTreeMap<Str, Str>,
+    status: Arc<Value>,
 }
 
 #[derive(Default, Deserialize)]
@@ -28,19 +29,27 @@ struct Metadata {
 }
 
 impl Pod {
-    /// Reads an object; `before` saves reading a spec that did not change.
+    /// Reads an object; `before` saves reading the parts that did not change.
     pub(super) fn read(live: &Live, before: Option<&Self>) -> serde_json::Result<Self> {
         let object = live.object().clone();
-        let same = before.filter(|before| before.object.part(Part::Spec) == object.part(Part::Spec));
-        let spec = match same {
+        let same = |part| before.filter(|before| before.object.part(part) == object.part(part));
+        let spec = match same(Part::Spec) {
             Some(before) => Arc::clone(&before.spec),
-            None => Arc::new(PodSpec::read(&live.tree()["spec"])?),
+            None => Arc::new(PodSpec::read(&live.part_tree(Part::Spec))?),
         };
-        let metadata: Metadata =
-            object.part(Part::Metadata).map(serde_json::from_slice).transpose()?.unwrap_or_default();
-        let (labels, annotations) =
-            (metadata.labels.unwrap_or_default(), metadata.annotations.unwrap_or_default());
-        Ok(Self { object, spec, labels, annotations })
+        let status = match same(Part::Status) {
+            Some(before) => Arc::clone(&before.status),
+            None => status(live),
+        };
+        let (labels, annotations) = match same(Part::Metadata) {
+            Some(before) => (before.labels.clone(), before.annotations.clone()),
+            None => {
+                let metadata: Metadata =
+                    object.part(Part::Metadata).map(serde_json::from_slice).transpose()?.unwrap_or_default();
+                (metadata.labels.unwrap_or_default(), metadata.annotations.unwrap_or_default())
+            }
+        };
+        Ok(Self { object, spec, labels, annotations, status })
     }
 
     pub(super) fn key(&self) -> &Key {
@@ -76,9 +85,8 @@ impl Pod {
     }
 
     /// `status` as it is stored, without `null` fields.
-    pub(super) fn status(&self) -> Value {
-        let status = self.object.part_to::<Value>(Part::Status).unwrap_or_default();
-        if status.is_object() { without_nulls(&status) } else { Value::Object(serde_json::Map::new()) }
+    pub(super) fn status(&self) -> &Arc<Value> {
+        &self.status
     }
 
     /// `hostname` inside: the spec's, else the name, at most 63 bytes (`truncatePodHostnameIfNeeded`).
@@ -90,6 +98,17 @@ impl Pod {
             end -= 1;
         }
         name[..end].trim_end_matches(['-', '.']).into()
+    }
+}
+
+/// The stored status without `null` fields; shares the writer's tree when that is of the status alone, and never keeps
+/// more than the status alive.
+fn status(live: &Live) -> Arc<Value> {
+    let status = live.part_tree(Part::Status);
+    match status.alone() {
+        Some(alone) if alone.is_object() && !has_nulls(alone) => Arc::clone(alone),
+        _ if status.is_object() => Arc::new(without_nulls(&status)),
+        _ => Arc::new(Value::Object(serde_json::Map::new())),
     }
 }
 

@@ -183,7 +183,7 @@ impl Port {
 impl PodSpec {
     /// Reads `spec`; a `null` stands for an absent field.
     pub(super) fn read(spec: &Value) -> serde_json::Result<Self> {
-        serde_json::from_value(without_nulls(spec))
+        if has_nulls(spec) { Self::deserialize(&without_nulls(spec)) } else { Self::deserialize(spec) }
     }
 
     /// Every container in the order of the agent's members: init containers, then the others.
@@ -241,6 +241,15 @@ impl RestartRule {
             "NotIn" => !listed,
             _ => false,
         }
+    }
+}
+
+/// Whether a field is `null` anywhere.
+pub(super) fn has_nulls(tree: &Value) -> bool {
+    match tree {
+        Value::Object(map) => map.values().any(|value| value.is_null() || has_nulls(value)),
+        Value::Array(items) => items.iter().any(has_nulls),
+        _ => false,
     }
 }
 

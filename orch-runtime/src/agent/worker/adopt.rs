@@ -22,7 +22,7 @@ impl Worker {
         out: &mut Out,
     ) -> Self {
         let mut worker = Self::empty(pod, now);
-        let status = worker.pod.status();
+        let status = Arc::clone(worker.pod.status());
         let phase = status["phase"].as_str().unwrap_or_default();
         let ips = status["podIPs"].as_array().into_iter().flatten();
         worker.addresses = ips.filter_map(|entry| entry["ip"].as_str().map(str::to_owned)).collect();

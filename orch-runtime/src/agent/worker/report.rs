@@ -5,6 +5,7 @@
 //! conflict waits for the feed to bring the newer state. Invariant: a pod is never shown terminal while a container of it
 //! runs, and never leaves a terminal phase.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use orch_core::{ConflictCause, Error, Live, Revision, Write, rfc3339};
@@ -25,7 +26,7 @@ pub(super) struct Report {
     is_touched: bool,
     under_way: Option<Value>,
     /// What was written, and the status that it made: the same write would change nothing.
-    settled: Option<(Value, Value)>,
+    settled: Option<(Value, Arc<Value>)>,
     /// A conflict: this revision must be seen first.
     awaited: Option<Revision>,
     not_before: Option<Duration>,
@@ -69,10 +70,11 @@ impl Worker {
             return;
         }
         self.report.is_touched = false;
-        let stored = self.pod.status();
+        let stored = Arc::clone(self.pod.status());
         let status = self.status(context, now, &stored);
+        let is_made = |made: &Arc<Value>| Arc::ptr_eq(made, &stored) || *made == stored;
         let settled =
-            self.report.settled.as_ref().is_some_and(|(patch, made)| *patch == status && *made == stored);
+            self.report.settled.as_ref().is_some_and(|(patch, made)| *patch == status && is_made(made));
         if settled || !differs(&stored, &status) {
             // What depends on the report being clean goes on in another step.
             if self.ending.is_some() && self.is_settled {
@@ -94,7 +96,7 @@ impl Worker {
         match result {
             Ok(live) => {
                 if let Ok(pod) = Pod::read(&live, Some(&self.pod)) {
-                    self.report.settled = written.map(|written| (written, pod.status()));
+                    self.report.settled = written.map(|written| (written, Arc::clone(pod.status())));
                     self.take(pod, now);
                 }
             }
