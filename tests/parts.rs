@@ -202,7 +202,8 @@ fn crash_each_in_turn(seed: u64, down: Duration, is_isolated: bool) {
         cluster.apply(WEB).await.unwrap();
         cluster.wait_for("default", PATIENCE, six_ready).await.unwrap();
         let webs = cluster.of::<Deployment>("default");
-        for (turn, part) in cluster.parts().into_iter().enumerate() {
+        let is_wanted = |part: &Part| !is_isolated || matches!(part, Part::Controller(_));
+        for (turn, part) in cluster.parts().into_iter().filter(is_wanted).enumerate() {
             let before = uids(&cluster.of::<Pod>("default").list().await.unwrap());
             let template =
                 json!({"spec": {"template": {"metadata": {"labels": {"turn": turn.to_string()}}}}});
@@ -228,7 +229,7 @@ fn crash_each_in_turn(seed: u64, down: Duration, is_isolated: bool) {
 
 #[test]
 fn a_rolling_update_ends_whichever_part_crashes_for_a_moment() {
-    for seed in 1..4 {
+    for seed in 1..3 {
         crash_each_in_turn(seed, Duration::ZERO, false);
     }
 }
