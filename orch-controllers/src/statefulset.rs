@@ -71,9 +71,8 @@ impl Controller for StatefulSetController {
             return;
         }
         for child in change.states() {
-            if let Some(key) = set_of_claim(child) {
-                out(key);
-            }
+            set_of_claim(child).into_iter().for_each(&mut *out);
+            namesakes(child, view).for_each(&mut *out);
             let of = (kind::STATEFUL_SETS, "StatefulSet");
             parents_of(child, of, view, |facts: &StatefulSetFacts| &facts.selector, out);
         }
@@ -178,6 +177,20 @@ fn set_of_claim(claim: &Object) -> Option<Key> {
     let owner = claim.header().controller().filter(|owner| &*owner.kind == "Pod")?;
     let (set, _) = owner.name.rsplit_once('-')?;
     Some(claim.key().sibling(kind::STATEFUL_SETS, set))
+}
+
+/// The StatefulSets that would give their pod or claim this name: whosever it is, they wait for it while it is there.
+fn namesakes<'a>(child: &'a Object, view: &'a dyn View) -> impl Iterator<Item = Key> + 'a {
+    let key = child.key();
+    let (owner, ordinal) = key.name.rsplit_once('-').unwrap_or_default();
+    let is_ordinal = !ordinal.is_empty() && ordinal.bytes().all(|digit| digit.is_ascii_digit());
+    let is_claim = key.kind == kind::PERSISTENT_VOLUME_CLAIMS;
+    // A claim's name begins with that of its template: either may have dashes.
+    let claims = owner.match_indices('-').filter(move |_| is_claim).map(|(at, _)| &owner[at + 1..]);
+    let pods = [owner].into_iter().filter(move |_| key.kind == kind::PODS);
+    let sets = pods.chain(claims).filter(move |_| is_ordinal);
+    let sets = sets.map(|set| key.sibling(kind::STATEFUL_SETS, set));
+    sets.filter(|set| view.of::<StatefulSetFacts>().get(set).is_some())
 }
 
 #[cfg(test)]

@@ -423,6 +423,28 @@ fn somebody_elses_pod_of_the_name_is_left_alone() {
 }
 
 #[test]
+fn a_name_that_somebody_gives_back_is_taken_at_once() {
+    let mut tree = with_claims(set(1, "i:1"));
+    let mut view = ByHand::new(StatefulSetController::default());
+    view.put(tree.clone());
+    let mut stranger =
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "db-0", "namespace": "shop"}});
+    view.put(stranger.clone());
+    assert_eq!(view.remove(&pod_key(0)), [key()], "the set waited for the name of its pod");
+    stranger["metadata"]["name"] = json!("web-0");
+    assert_eq!(view.put(stranger), [], "no set has that name");
+    let claim = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data-db-0",
+        "namespace": "shop", "deletionTimestamp": "2026-01-01T00:00:00Z"}});
+    let claim_key = view.put(claim);
+    assert_eq!(claim_key, [key()]);
+    let plan = view.plan(&key());
+    settle(&mut view, &mut tree, &plan);
+    assert_eq!(pods(&view.plan(&key())), [] as [String; 0], "the claim is on its way out");
+    let claim = Key::new(kind::PERSISTENT_VOLUME_CLAIMS, "shop", "data-db-0");
+    assert_eq!(view.remove(&claim), [key()], "and the set waited for it to be gone");
+}
+
+#[test]
 fn an_orphan_with_its_name_and_labels_is_adopted() {
     let tree = set(1, "v1");
     let mut view = ByHand::new(StatefulSetController::default());
