@@ -94,7 +94,7 @@ impl Shop {
         let most = self.most_replicas();
         let place = || dice.pick(&self.places);
         let mut apps = Vec::new();
-        for at in 0..self.scaled(dice.between(1, 4)) {
+        for at in 0..self.scaled(dice.weighted(&[(1, 1), (2, 2), (3, 3), (3, 4)])) {
             apps.push(App::deployment(env, &place(), &format!("web{at}"), most));
         }
         for at in 0..self.scaled(2).min(dice.below(self.scaled(2) + 1)) {
@@ -157,7 +157,7 @@ impl Workload for Shop {
         let opening = span / 15;
         let mut steps = self.open(env, opening);
         let dice = Dice::new(env, "actions");
-        for number in 0..self.scaled(dice.between(5, 25)) {
+        for number in 0..self.scaled(dice.between(8, 25)) {
             let dice = Dice::new(env, &format!("action/{number}"));
             let at = dice.time(opening, span);
             let (places, apps, most) = (&self.places, &self.apps[..], self.most_replicas());

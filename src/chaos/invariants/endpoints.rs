@@ -16,8 +16,8 @@ use super::tree::{fields, holds, is_terminal, list, text};
 pub(super) struct Service {
     pub(super) selector: Selector,
     publishes_all: bool,
-    /// `IPv4` and `IPv6`; empty when it does not say.
-    families: Vec<Str>,
+    /// IPv4 and IPv6; both when it does not say.
+    families: [bool; 2],
 }
 
 impl Service {
@@ -30,19 +30,19 @@ impl Service {
             return None;
         }
         let labels = fields(&spec["selector"]).map(|(name, value)| (name.clone(), text(value).to_owned()));
+        let named = list(&spec["ipFamilies"]);
+        let serves = |family: &str| named.is_empty() || named.iter().any(|one| one == family);
         Some(Self {
             selector: Selector::from_labels(&labels.collect()),
             publishes_all: spec["publishNotReadyAddresses"] == true,
-            families: list(&spec["ipFamilies"]).iter().map(|family| text(family).into()).collect(),
+            families: [serves("IPv4"), serves("IPv6")],
         })
     }
 
     /// Whether a pod is to be a ready endpoint; `None` when it is to be none.
     pub(super) fn wants(&self, pod: &Backend) -> Option<bool> {
-        let serves =
-            self.families.is_empty() || self.families.iter().any(|family| pod.families.contains(family));
-        let is_one =
-            !pod.ended && serves && !pod.families.is_empty() && (pod.node_is_there || self.publishes_all);
+        let serves = (0..2).any(|family| self.families[family] && pod.families[family]);
+        let is_one = !pod.ended && serves && (pod.node_is_there || self.publishes_all);
         is_one.then_some(self.publishes_all || pod.ready)
     }
 }
@@ -53,7 +53,8 @@ pub(super) struct Backend {
     ended: bool,
     /// And not being deleted.
     ready: bool,
-    families: Vec<Str>,
+    /// IPv4 and IPv6.
+    families: [bool; 2],
     pub(super) node_is_there: bool,
 }
 
@@ -61,10 +62,8 @@ impl Backend {
     pub(super) fn read(pod: &Object, status: &Value, node_is_there: bool) -> Self {
         let listed = list(&status["podIPs"]).iter().map(|ip| text(&ip["ip"]));
         let all = listed.chain([text(&status["podIP"])]).filter(|ip| !ip.is_empty());
-        let family = |ip: &str| Str::from(if ip.contains(':') { "IPv6" } else { "IPv4" });
-        let mut families: Vec<Str> = all.map(family).collect();
-        families.sort_unstable();
-        families.dedup();
+        let mut families = [false, false];
+        all.for_each(|ip| families[usize::from(ip.contains(':'))] = true);
         Self {
             ended: is_terminal(pod),
             ready: holds(status, "Ready") && !pod.header().is_terminating(),

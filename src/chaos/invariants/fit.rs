@@ -255,6 +255,8 @@ pub(super) fn overflow<'a>(
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::needless_pass_by_value, reason = "tables are written with values")]
+
     use serde_json::json;
 
     use super::*;

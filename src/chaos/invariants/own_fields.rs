@@ -195,6 +195,27 @@ mod tests {
     }
 
     #[test]
+    fn what_is_told_by_bytes_is_told_right() {
+        let set = || {
+            with(
+                plain("apps/v1", "ReplicaSet", "web"),
+                json!({"metadata": {"generation": 1}, "spec": {"paused": false, "replicas": 1, "template": {}}}),
+            )
+        };
+        let counted = |more: Value| with(json!({"metadata": {"generation": 2}}), more);
+        check("deployment-controller", set(), counted(json!({"spec": {"replicas": 22}})), None);
+        let more = counted(json!({"spec": {"replicas": 2, "template": {"a": 1}}}));
+        check("deployment-controller", set(), more, Some("changed spec.template"));
+        let labelled = counted(json!({"metadata": {"labels": {"a": "b"}}, "spec": {"replicas": 2}}));
+        check("deployment-controller", set(), labelled, Some("changed metadata.labels[a]"));
+        let bound = |more: Value| with(json!({"spec": {"nodeName": "a"}}), more);
+        let before = || with(pod("p", ""), json!({"spec": {"a": 1, "z": 2}}));
+        check("scheduler", before(), bound(json!({})), None);
+        check("scheduler", before(), bound(json!({"spec": {"z": 3}})), Some("changed spec.z"));
+        check("scheduler", before(), bound(json!({"spec": {"a": 3}})), Some("changed spec.a"));
+    }
+
+    #[test]
     fn binding_writes_spec_and_status_together() {
         let scheduled = json!({"conditions": [{"type": "PodScheduled", "status": "True"}]});
         check("scheduler", pod("p", ""), json!({"spec": {"nodeName": "a"}, "status": scheduled}), None);

@@ -208,6 +208,8 @@ impl Rollout {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::needless_pass_by_value, reason = "tables are written with values")]
+
     use orch_core::view::Cache;
     use orch_core::{Event, Key, Revision};
     use serde_json::json;

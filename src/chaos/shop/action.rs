@@ -42,7 +42,7 @@ type Action = fn(&Scene<'_>) -> Vec<Step>;
 /// Every action, with how often it is taken.
 const ACTIONS: &[(usize, Action)] = &[
     (8, rollout::scale),
-    (8, rollout::revise),
+    (12, rollout::revise),
     (5, rollout::break_it),
     (5, rollout::roll_back),
     (4, rollout::pause),

@@ -37,8 +37,9 @@ impl App {
     pub(super) fn deployment(env: &Env, namespace: &str, name: &str, most: usize) -> Self {
         let dice = Dice::new(env, &format!("app/{name}"));
         let ready = dice.weighted(&[(3, 0), (1, 1), (1, dice.between(2, 5))]);
+        let replicas = if dice.one_in(8) { 0 } else { dice.between(most / 4, most) };
         let spec = json!({
-            "replicas": dice.between(0, most), "selector": {"matchLabels": {"app": name}},
+            "replicas": replicas, "selector": {"matchLabels": {"app": name}},
             "template": template::draw(&dice, name), "strategy": strategy(&dice),
             "minReadySeconds": ready, "progressDeadlineSeconds": dice.between(6, 60),
             "revisionHistoryLimit": dice.pick(&[0, 1, 2, 10]),
@@ -60,7 +61,7 @@ impl App {
     pub(super) fn stateful_set(env: &Env, namespace: &str, name: &str, most: usize) -> Self {
         let dice = Dice::new(env, &format!("app/{name}"));
         let mut spec = json!({
-            "replicas": dice.between(1, most), "selector": {"matchLabels": {"app": name}}, "serviceName": name,
+            "replicas": dice.between(2, most.max(2)), "selector": {"matchLabels": {"app": name}}, "serviceName": name,
             "template": template::draw(&dice, name), "updateStrategy": update_strategy(&dice),
             "podManagementPolicy": dice.pick(&["OrderedReady", "Parallel"]),
             "minReadySeconds": dice.pick(&[0, 0, 1]), "revisionHistoryLimit": dice.pick(&[0, 1, 10]),

@@ -97,32 +97,31 @@ fn services(shop: &Shop, truth: &Truth) -> Vec<Write> {
 /// Whether a pod has to go: nobody replaces it, and it cannot do what it is there for.
 fn is_hopeless(truth: &Truth, pod: &Live) -> bool {
     let tree = pod.tree();
+    if holds_claim(truth, pod, &tree["spec"]) || takes_identity(truth, pod) {
+        return true;
+    }
     if is_free(pod) {
         let phase = text(&tree["status"]["phase"]);
-        return phase != "Running"
-            || is_broken(&tree["metadata"])
-            || is_large(&tree["spec"])
-            || takes_identity(truth, pod);
+        return phase != "Running" || is_broken(&tree["metadata"]) || is_large(&tree["spec"]);
     }
-    uses_going_claim(truth, pod) || is_broken(&tree["metadata"]) && !is_of_deployment(truth, pod)
+    is_broken(&tree["metadata"]) && !is_of_deployment(truth, pod)
 }
 
-/// Whether a claim of the pod is being deleted: it stays for as long as the pod uses it.
-fn uses_going_claim(truth: &Truth, pod: &Live) -> bool {
-    let tree = pod.tree();
-    list(&tree["spec"]["volumes"]).iter().any(|volume| {
-        let claim = pod
-            .key()
-            .sibling(kind::PERSISTENT_VOLUME_CLAIMS, text(&volume["persistentVolumeClaim"]["claimName"]));
-        truth.get(&claim).is_some_and(|claim| claim.header().is_terminating())
+/// Whether the pod keeps a claim from going that somebody has deleted.
+fn holds_claim(truth: &Truth, pod: &Live, spec: &Value) -> bool {
+    list(&spec["volumes"]).iter().any(|volume| {
+        let claim = text(&volume["persistentVolumeClaim"]["claimName"]);
+        let claim = truth.get(&pod.key().sibling(kind::PERSISTENT_VOLUME_CLAIMS, claim));
+        claim.is_some_and(|claim| claim.header().is_terminating())
     })
 }
 
-/// Whether the pod has the name that a StatefulSet's pod would have.
+/// Whether the pod has the name that a pod of a StatefulSet would have, and is somebody else's.
 fn takes_identity(truth: &Truth, pod: &Live) -> bool {
     let Some((set, ordinal)) = pod.key().name.rsplit_once('-') else { return false };
-    ordinal.bytes().all(|digit| digit.is_ascii_digit())
-        && truth.get(&pod.key().sibling(kind::STATEFUL_SETS, set)).is_some()
+    let set = truth.get(&pod.key().sibling(kind::STATEFUL_SETS, set));
+    let owner = pod.header().controller().map(|owner| &owner.uid);
+    ordinal.bytes().all(|digit| digit.is_ascii_digit()) && set.is_some_and(|set| owner != Some(set.uid()))
 }
 
 /// Whether a Deployment replaces the pod as soon as its template works.

@@ -238,7 +238,7 @@ pub(super) fn is_large(spec: &Value) -> bool {
 
 /// Makes a template one that works and is small.
 pub(super) fn repaired(template: &mut Value) {
-    if let Some(annotations) = template["metadata"]["annotations"].as_object_mut() {
+    if let Some(Value::Object(annotations)) = template.pointer_mut("/metadata/annotations") {
         annotations.retain(|name, _| !breaks(name));
     }
     if is_large(&template["spec"]) {

@@ -61,7 +61,7 @@ pub(super) fn patch(old: &Value, new: &Value) -> Option<Value> {
     for (name, value) in after {
         let change = match before.get(name) {
             Some(old) => patch(old, value),
-            None => Some(value.clone()),
+            None => Some(value.clone()).filter(|value| !value.is_null()),
         };
         changes.extend(change.map(|change| (name.clone(), change)));
     }
@@ -120,6 +120,7 @@ mod tests {
             Some(json!({"a": null, "b": {"c": [2], "e": 3}})),
         );
         check(json!({"a": {"b": 1}}), json!({"a": 2}), Some(json!({"a": 2})));
+        check(json!({"a": 1}), json!({"a": 1, "b": null}), None);
         check(Value::Null, json!({"a": 2}), Some(json!({"a": 2})));
     }
 }

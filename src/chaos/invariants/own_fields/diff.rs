@@ -6,20 +6,71 @@ use serde_json::{Map, Value};
 
 use crate::chaos::invariants::tree::fields;
 
-/// The part that alone has changed, or nothing for an Event: those are not worth a look; `None` when it must be looked at.
+/// What alone has changed, as far as that can be told without decoding; `None` when it must be looked at. Of an Event
+/// nothing is worth a look, and of a slice nothing but its endpoints, ports and address type.
 pub(super) fn only(before: &Object, now: &Object) -> Option<&'static str> {
-    if now.key().kind == kind::EVENTS {
+    let kind = now.key().kind;
+    if kind == kind::EVENTS {
         return Some("count");
     }
-    let same = |part| before.part(part) == now.part(part);
-    if !is_usual(now.key().kind) || !same(Part::Metadata) {
+    if !same_metadata(before, now) {
         return None;
     }
-    match (same(Part::Spec), same(Part::Status)) {
-        (true, _) => Some("status"),
-        (false, true) => Some("spec"),
-        (false, false) => None,
+    if kind == kind::ENDPOINT_SLICES {
+        return (address_type(before) == address_type(now)).then_some("endpoints");
     }
+    let same = |part| before.part(part) == now.part(part);
+    match (is_usual(kind), same(Part::Spec), same(Part::Status)) {
+        (true, true, _) => Some("status"),
+        (true, false, true) => only_field(before, now),
+        _ => None,
+    }
+}
+
+fn find(bytes: &[u8], text: &str) -> Option<usize> {
+    bytes.windows(text.len()).position(|part| part == text.as_bytes())
+}
+
+/// `addressType` of a slice, as bytes.
+fn address_type(slice: &Object) -> Option<&[u8]> {
+    const FIELD: &str = "\"addressType\":";
+    let value = &slice.body()[find(slice.body(), FIELD)? + FIELD.len()..];
+    value.split(|byte| matches!(byte, b',' | b'}')).next()
+}
+
+/// Whether the metadata is the same but for the generation, as bytes.
+fn same_metadata(before: &Object, now: &Object) -> bool {
+    let (Some(old), Some(new)) = (before.part(Part::Metadata), now.part(Part::Metadata)) else {
+        return false;
+    };
+    let counted = |object: &Object| format!("\"generation\":{},", object.header().generation);
+    if old == new {
+        return true;
+    }
+    let (old_entry, new_entry) = (counted(before), counted(now));
+    match (find(old, &old_entry), find(new, &new_entry)) {
+        (Some(at), Some(other)) => {
+            old[..at] == new[..other] && old[at + old_entry.len()..] == new[other + new_entry.len()..]
+        }
+        _ => false,
+    }
+}
+
+/// The one field of the spec that controllers change often.
+fn only_field(before: &Object, now: &Object) -> Option<&'static str> {
+    if now.key().kind == kind::LEASES {
+        return Some("spec");
+    }
+    let (old, new) = (around_replicas(before)?, around_replicas(now)?);
+    (old == new).then_some("spec.replicas")
+}
+
+/// The bytes of a spec before and after the value of `replicas`.
+fn around_replicas(object: &Object) -> Option<(&[u8], &[u8])> {
+    let spec = object.part(Part::Spec)?;
+    let replicas = object.part_field(Part::Spec, "replicas")?;
+    let at = replicas.as_ptr() as usize - spec.as_ptr() as usize;
+    Some((&spec[..at], &spec[at + replicas.len()..]))
 }
 
 /// Whether objects of the kind are nothing but metadata, spec and status.
@@ -75,12 +126,12 @@ fn is_bound(before: &Object, now: &Object) -> bool {
     let node = now.field("spec.nodeName").unwrap_or_default();
     let (Some(old), Some(new)) = (before.part(Part::Spec), now.part(Part::Spec)) else { return false };
     let entry = format!("\"nodeName\":\"{node}\",");
-    let at = new.windows(entry.len()).position(|part| part == entry.as_bytes());
-    at.is_some_and(|at| {
-        !node.is_empty()
-            && old[..at.min(old.len())] == new[..at]
-            && old[at.min(old.len())..] == new[at + entry.len()..]
-    })
+    match find(new, &entry) {
+        Some(at) if !node.is_empty() && at <= old.len() => {
+            old[..at] == new[..at] && old[at..] == new[at + entry.len()..]
+        }
+        _ => false,
+    }
 }
 
 fn metadata(paths: &mut Vec<String>, before: &Value, now: &Value, deletes: bool) {

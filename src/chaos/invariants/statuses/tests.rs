@@ -1,3 +1,5 @@
+#![expect(clippy::needless_pass_by_value, reason = "tables are written with values")]
+
 use orch_core::Key;
 use serde_json::{Value, json};
 
@@ -198,6 +200,6 @@ fn nodes_and_namespaces_say_what_they_are() {
     bench.ok("x", with(tainted("unreachable", "NoSchedule"), unknown));
     assert_eq!(bench.settled(), Ok(()));
     let active = with(plain("v1", "Namespace", "n"), json!({"status": {"phase": "Active"}}));
-    check(&[active.clone()], deleted(active, 0), "namespaces/n is Terminating");
+    check(std::slice::from_ref(&active), deleted(active.clone(), 0), "namespaces/n is Terminating");
     assert!(bench.truth.get(&Key::cluster(kind::NODES, "a")).is_some());
 }

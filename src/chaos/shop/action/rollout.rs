@@ -18,7 +18,7 @@ const HASH: &str = "pod-template-hash";
 /// Up, down, or to nothing.
 pub(super) fn scale(scene: &Scene<'_>) -> Vec<Step> {
     let Some(app) = scene.any_app() else { return Vec::new() };
-    let replicas = if scene.dice.one_in(5) { 0 } else { scene.dice.between(0, scene.most) };
+    let replicas = if scene.dice.one_in(5) { 0 } else { scene.dice.between(scene.most / 4, scene.most) };
     let patch = json!({"spec": {"replicas": replicas}});
     let act = on(app.key(), move |live| Some(Write::merge(live.key().clone(), patch.clone())));
     vec![scene.step(format!("scale {} to {replicas}", app.key()), act)]
