@@ -102,8 +102,8 @@ impl Core {
         }
     }
 
-    /// The objects that pods refer to: each wants a feed.
-    pub(super) fn wanted(&self) -> impl Iterator<Item = &Key> {
+    /// The objects that pods refer to: exactly these are to have a feed from now on.
+    pub(super) fn wanted(&mut self) -> impl Iterator<Item = &Key> {
         self.references.wanted()
     }
 

@@ -1,6 +1,6 @@
 //! Which pods refer to which objects, and what was read of those.
 //!
-//! Invariant: what nobody refers to is not remembered.
+//! Invariant: what was read of an object is remembered for exactly as long as it has a feed, which does not tell it again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,24 +15,28 @@ pub(super) struct References {
     pub(super) sources: Sources,
     users: BTreeMap<Key, BTreeSet<Str>>,
     wanted: BTreeMap<Str, BTreeSet<Key>>,
+    /// Nobody refers any more to something that was read.
+    has_unwanted: bool,
 }
 
 impl References {
-    /// The objects that any pod refers to.
-    pub(super) fn wanted(&self) -> impl Iterator<Item = &Key> {
+    /// The objects that any pod refers to: exactly these are to have a feed from now on, so the others are forgotten.
+    pub(super) fn wanted(&mut self) -> impl Iterator<Item = &Key> {
+        if std::mem::take(&mut self.has_unwanted) {
+            let users = &self.users;
+            self.sources.retain(|key| users.contains_key(key));
+        }
         self.users.keys()
     }
 
     /// What was read of an object; answers whom that concerns.
     pub(super) fn put(&mut self, key: &Key, object: Option<Object>) -> Vec<Str> {
-        let is_news = self.users.contains_key(key) && self.sources.put(key.clone(), object);
-        if is_news { self.users_of(key) } else { Vec::new() }
+        if self.sources.put(key.clone(), object) { self.users_of(key) } else { Vec::new() }
     }
 
     /// All there is of an object was read; answers whom that concerns.
     pub(super) fn settle(&mut self, key: &Key) -> Vec<Str> {
-        let is_news = self.users.contains_key(key) && self.sources.settle(key);
-        if is_news { self.users_of(key) } else { Vec::new() }
+        if self.sources.settle(key) { self.users_of(key) } else { Vec::new() }
     }
 
     fn users_of(&self, key: &Key) -> Vec<Str> {
@@ -55,22 +59,17 @@ impl References {
         for key in keys.difference(&before) {
             self.users.entry(key.clone()).or_default().insert(uid.clone());
         }
-        let mut is_free = false;
         for key in before.difference(&keys) {
             if let Some(users) = self.users.get_mut(key) {
                 users.remove(uid);
                 if users.is_empty() {
                     self.users.remove(key);
-                    is_free = true;
+                    self.has_unwanted = true;
                 }
             }
         }
         if !keys.is_empty() {
             self.wanted.insert(uid.clone(), keys);
-        }
-        if is_free {
-            let users = &self.users;
-            self.sources.retain(|key| users.contains_key(key));
         }
     }
 }
@@ -83,6 +82,11 @@ mod tests {
     use super::super::testing::{object, pod};
     use super::*;
 
+    fn claim(volume: &str) -> Object {
+        object(json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim",
+            "metadata": {"name": "data", "namespace": "d"}, "spec": {"volumeName": volume}, "status": {"phase": "Bound"}}))
+    }
+
     #[test]
     fn what_nobody_refers_to_is_forgotten() {
         let volume = json!({"name": "v", "persistentVolumeClaim": {"claimName": "data"}});
@@ -91,18 +95,43 @@ mod tests {
         let mut references = References::default();
         references.refer(user.uid(), &user);
         let names =
-            |references: &References| references.wanted().map(|key| key.to_string()).collect::<Vec<_>>();
-        assert_eq!(names(&references), ["persistentvolumeclaims/d/data", "secrets/d/s"]);
-        let claim = object(json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim",
-            "metadata": {"name": "data", "namespace": "d"}, "spec": {"volumeName": "pv"}, "status": {"phase": "Bound"}}));
+            |references: &mut References| references.wanted().map(|key| key.to_string()).collect::<Vec<_>>();
+        assert_eq!(names(&mut references), ["persistentvolumeclaims/d/data", "secrets/d/s"]);
+        let claim = claim("pv");
         let key = claim.key().clone();
         assert_eq!(references.put(&key, Some(claim.clone())), ["u".into()]);
         assert!(references.put(&key, Some(claim)).is_empty(), "no news");
         references.refer(user.uid(), &user);
-        assert_eq!(names(&references)[1], "persistentvolumes/pv", "a bound claim leads to its volume");
+        assert_eq!(names(&mut references)[1], "persistentvolumes/pv", "a bound claim leads to its volume");
         references.release(user.uid());
-        assert!(names(&references).is_empty());
+        assert!(names(&mut references).is_empty());
         assert!(references.sources.get(&key).is_err());
         assert!(references.put(&Key::new(kind::SECRETS, "d", "s"), None).is_empty());
+    }
+    /// Found by chaos (seeds 156 and 280): the pod of a StatefulSet was replaced on its node between two looks at which
+    /// objects want a feed; the claim was forgotten, its feed went on and had nothing to tell, and the new pod waited for
+    /// ever.
+    #[test]
+    fn what_was_read_is_remembered_while_its_feed_goes_on() {
+        let user = |uid: &str| {
+            pod(
+                json!({"metadata": {"name": "p", "namespace": "d", "uid": uid}, "spec": {"containers": [{"name": "c"}],
+                "volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "data"}}]}}),
+            )
+        };
+        let (first, second) = (user("u1"), user("u2"));
+        let (mut references, key) = (References::default(), claim("").key().clone());
+        references.refer(first.uid(), &first);
+        assert_eq!(references.wanted().count(), 1);
+        references.put(&key, Some(claim("")));
+        references.release(first.uid());
+        assert!(references.put(&key, Some(claim("pv"))).is_empty(), "nobody refers to it");
+        references.refer(second.uid(), &second);
+        assert!(references.sources.get(&key).unwrap().is_same(&claim("pv")), "the last that its feed told");
+        assert_eq!(references.wanted().count(), 2, "the claim and its volume");
+        references.release(second.uid());
+        assert_eq!(references.wanted().count(), 0);
+        references.refer(second.uid(), &second);
+        assert!(references.sources.get(&key).is_err(), "its feed begins anew");
     }
 }
