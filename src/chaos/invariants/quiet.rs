@@ -34,7 +34,8 @@ impl Invariant for Quiet {
 
 fn is_calm(actor: &str, change: &Change) -> bool {
     match (change.key().kind, &change.before, &change.now) {
-        (kind::LEASES, Some(_), Some(_)) => agent_of(actor).is_some(),
+        // One that somebody took away comes again with the next heartbeat.
+        (kind::LEASES, _, Some(_)) => agent_of(actor).is_some(),
         (kind::EVENTS, Some(_), None) => actor == "event-ttl-controller",
         (kind::NODES, Some(before), Some(now)) => {
             let same = |part| before.part(part) == now.part(part);
