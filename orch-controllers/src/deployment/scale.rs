@@ -75,12 +75,12 @@ fn spread(turn: &mut Turn<'_>) {
 }
 
 /// How many of those to add (or, when negative, to take away) a ReplicaSet gets, given what others got.
+///
+/// Stricter than upstream, where a ReplicaSet whose size is for another size of the Deployment (an old one that a user
+/// scaled by hand) may grow in a change that takes pods away, and all of them ask for more than the surge allows then.
 fn share(turn: &Turn<'_>, at: usize, to_add: i32, added: i32) -> i32 {
-    if to_add == added {
-        return 0;
-    }
     let (fraction, left) = (fraction(turn, at), to_add - added);
-    if to_add > 0 { fraction.min(left) } else { fraction.max(left) }
+    if to_add > 0 { fraction.clamp(0, left.max(0)) } else { fraction.clamp(left.min(0), 0) }
 }
 
 /// The change of a ReplicaSet that keeps its part of the whole.

@@ -173,6 +173,32 @@ fn a_change_of_size_in_a_rollout_is_spread_in_proportion() {
     scaled((10, 2), (20, 2), &[4], 8, &[7, 15]);
 }
 
+/// Found by chaos (seed 70): upstream scales these to 3, 11 and 0, with 8 allowed.
+#[test]
+fn a_replica_set_that_was_scaled_by_hand_takes_no_part_in_its_own_proportion() {
+    let sized = |mut tree: Value, desired: i32, max: i32| {
+        tree["metadata"]["annotations"]["deployment.kubernetes.io/desired-replicas"] =
+            json!(desired.to_string());
+        tree["metadata"]["annotations"]["deployment.kubernetes.io/max-replicas"] = json!(max.to_string());
+        tree
+    };
+    let plan = view([
+        deployment(6, json!(2), json!("50%")),
+        sized(set("v0", 3, 3, 1), 6, 8),
+        sized(set("v1", 4, 0, 2), 1, 3),
+        sized(set("v2", 5, 0, 3), 6, 8),
+    ])
+    .plan(&key());
+    assert_eq!(sizes(&plan), [("v2".to_owned(), 1)], "four too many go, and none grows");
+    let grown = view([
+        deployment(10, json!(2), json!(0)),
+        sized(set("v1", 4, 4, 1), 20, 22),
+        sized(set("v2", 4, 4, 2), 6, 8),
+    ])
+    .plan(&key());
+    assert_eq!(sizes(&grown), [("v2".to_owned(), 8)], "four more come, and none shrinks");
+}
+
 #[test]
 fn an_old_template_written_back_finds_its_replica_set_and_gets_the_next_number() {
     let view = view([deployment(2, json!(1), json!(0)), set("v2", 0, 0, 1), set("v3", 2, 2, 4)]);
