@@ -80,7 +80,8 @@ impl Controller for Naive {
     }
 }
 
-/// An Api whose watches lag, and some of whose writes lose their answer.
+/// An Api whose watches lag (with a watch for each kind only that of the parents), and some of whose writes lose their
+/// answer.
 struct Rough {
     below: Arc<dyn Api>,
     env: Env,
@@ -106,7 +107,8 @@ impl Read for Rough {
     }
 
     async fn watch(&self, what: &Select, from: Option<Revision>) -> Result<Watch> {
-        let (env, lag) = (self.env.clone(), self.lag);
+        let lags = self.watches == Watches::Joint || what.kinds[..] == [kind::CONFIG_MAPS];
+        let (env, lag) = (self.env.clone(), if lags { self.lag } else { Duration::ZERO });
         let watch = self.below.watch(what, from).await?;
         let late = move |event| {
             let env = env.clone();
@@ -157,7 +159,7 @@ fn children(lag: Duration, lose_every: usize, refuse_first: usize) -> (usize, us
     run(Naive, Watches::Joint, lag, lose_every, refuse_first)
 }
 
-/// Runs a controller with one parent for an hour.
+/// Runs a controller with one parent for an hour, and a while more when the parent is gone.
 fn run(
     controller: impl Controller,
     watches: Watches,
@@ -177,10 +179,12 @@ fn run(
             Rough { below: api, env: rough_env, lag, lose_every, refuse_first, writes: counter, watches };
         Engine::new(Arc::new(rough), env.child("engine")).with(controller).start();
         let parent = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "parent", "namespace": "default"}});
-        below.create(parent).await.unwrap();
+        let parent = below.create(parent).await.unwrap();
         env.sleep(Duration::from_secs(3600)).await;
         let select = Select::kind(kind::SERVICE_ACCOUNTS).namespace("default");
         let count = below.list(&select, None, 0).await.unwrap().items.len();
+        below.delete(parent.key()).await.unwrap();
+        env.sleep(Duration::from_secs(600)).await;
         env.shutdown().await;
         (count, writes.load(Ordering::Relaxed))
     })
@@ -217,6 +221,51 @@ impl Controller for Blind {
         let child = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "child", "namespace": &*key.namespace}});
         Plan::new().write(Write::create(key.sibling(kind::SERVICE_ACCOUNTS, "child"), child))
     }
+}
+
+/// Tells the parent its turn, and makes a child in each; it gives up one day.
+struct Eager(Arc<AtomicUsize>);
+
+impl Controller for Eager {
+    type Observed = (Live, usize);
+
+    fn name(&self) -> &str {
+        "eager"
+    }
+
+    fn needs(&self) -> Needs {
+        Needs::new().of::<Parent>().of::<Child>()
+    }
+
+    fn keys(&self, change: &Change, view: &dyn View, out: &mut dyn FnMut(Key)) {
+        Naive.keys(change, view, out);
+    }
+
+    fn observe(&self, key: &Key, _: Timestamp, view: &dyn View) -> Option<(Live, usize)> {
+        let row = view.of::<Parent>().get(key)?;
+        Some((row.object.clone(), self.0.fetch_add(1, Ordering::Relaxed)))
+    }
+
+    fn plan(&self, (parent, turn): &(Live, usize)) -> Plan {
+        if *turn > 1000 {
+            return Plan::new();
+        }
+        let told =
+            Write::merge(parent.key().clone(), json!({"data": {"turn": turn.to_string()}})).of(parent.uid());
+        let child = json!({"apiVersion": "v1", "kind": "ServiceAccount",
+            "metadata": {"generateName": "child-", "namespace": &*parent.key().namespace}});
+        Plan::new().write(told).write(Write::create(parent.key().sibling(kind::SERVICE_ACCOUNTS, ""), child))
+    }
+}
+
+/// Found by chaos (seed 113): a ReplicaSet that was gone got pods, which were collected, as long as its watch was behind.
+#[test]
+fn after_a_write_to_what_is_gone_the_next_turn_sees_that_it_is_gone() {
+    let turns = Arc::new(AtomicUsize::new(0));
+    let (children, _) = run(Eager(Arc::clone(&turns)), Watches::PerKind, Duration::from_secs(60), 0, 0);
+    let turns = turns.load(Ordering::Relaxed);
+    assert!((50..70).contains(&children), "the view shows its own writes a minute later: {children}");
+    assert!(turns <= children + 2, "{} turns for a parent that is gone", turns - children);
 }
 
 #[test]

@@ -2,7 +2,8 @@
 //!
 //! Deduplication, exclusion per key, backoff, the concurrency limit, the barrier, events and shutdown live here, once.
 //! The loop decides nothing about objects; who wants to look at every plan, gives an [`Inspect`]. Invariants: no two turns of a controller run for one key at a time; no turn
-//! begins on a view that lacks the controller's own writes for that key; a key that asks for a turn gets one.
+//! begins on a view that lacks the controller's own writes for that key, nor on one that is known to show what is gone; a
+//! key that asks for a turn gets one.
 
 mod barrier;
 mod queue;

@@ -77,7 +77,8 @@ async fn execute(lane: &Lane, recorder: &Recorder, key: Key, plan: Plan) {
     lane.part.wrote(results.iter().filter(|result| result.is_ok()).count());
     let unknown =
         results.iter().any(|result| matches!(result, Err(error) if error.outcome() == WriteOutcome::Unknown));
-    let fresh = if unknown { fresh_revision(lane, &kinds).await } else { None };
+    let stale = results.iter().filter_map(|result| result.as_ref().err()).any(is_gone);
+    let fresh = if unknown || stale { fresh_revision(lane, &kinds).await } else { None };
     let mut queue = lane.queue();
     let now = lane.env.elapsed();
     let mut failed = unknown;
@@ -140,8 +141,13 @@ fn draw(lane: &Lane, queue: &mut super::Queue, key: &Key, kind: Kind, result: &R
     true
 }
 
-/// After a write whose outcome is unknown the barrier is a fresh consistent read. The write may still come later: names
-/// and preconditions must suffice then.
+/// Whether what the view shows is not there any more: nothing that is made on such a view may be made again and again.
+fn is_gone(error: &Error) -> bool {
+    error.is_not_found() || matches!(error, Error::Conflict { cause: ConflictCause::Uid { .. }, .. })
+}
+
+/// After a write whose outcome is unknown, or to something that is gone, the barrier is a fresh consistent read. A write
+/// of unknown outcome may still come later: names and preconditions must suffice then.
 async fn fresh_revision(lane: &Lane, kinds: &[Kind]) -> Option<Revision> {
     let select = Select::kinds(kinds.iter().copied().filter(|kind| lane.needs.includes(*kind)));
     lane.api.list(&select, None, 1).await.ok().map(|page| page.revision)
