@@ -70,7 +70,8 @@ pub trait Workload: Send {
     /// The steps of a run, those in the first moments included, in order of time, all before `span`.
     fn draw(&mut self, env: &Env, span: Duration) -> Vec<Step>;
 
-    /// What users do when faults are over, given what is true.
+    /// What users do when faults are over, given what is true. They are asked again now and then, and at last once everything
+    /// has converged: as long as they answer anything the cluster need not be quiet.
     fn repair(&mut self, truth: &Truth) -> Vec<Write>;
 
     /// Whether everything that users want is there, beyond what invariants ask for.

@@ -284,6 +284,15 @@ mod tests {
     }
 
     #[test]
+    fn a_template_without_annotations_needs_no_repair() {
+        let template =
+            json!({"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "main"}]}});
+        let mut same = template.clone();
+        repaired(&mut same);
+        assert_eq!(same, template);
+    }
+
+    #[test]
     fn an_init_container_that_ends_breaks_nothing() {
         let broken = |name: &str| is_broken(&json!({"annotations": {name: "1s"}}));
         assert!(broken("sim.orch.local/runs-for") && broken("sim.orch.local/runs-for.main"));
