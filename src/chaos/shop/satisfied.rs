@@ -82,8 +82,11 @@ fn replica_set(live: &Live) -> Result<(), String> {
 }
 
 fn pod(live: &Live) -> Result<(), String> {
-    match text(&live.tree()["status"]["phase"]) {
-        "Running" | "Succeeded" | "Failed" => Ok(()),
+    let tree = live.tree();
+    match text(&tree["status"]["phase"]) {
+        "Succeeded" | "Failed" => Ok(()),
+        "Running" if has_condition(&tree, "Ready") => Ok(()),
+        "Running" => Err(format!("{} is not ready", live.key())),
         phase => Err(format!("{} is {phase}", live.key())),
     }
 }
