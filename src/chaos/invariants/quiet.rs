@@ -4,6 +4,8 @@
 //! (<https://kubernetes.io/docs/concepts/architecture/controller/>); Leases and the heartbeats of nodes are the exception
 //! (<https://kubernetes.io/docs/reference/node/node-status/#heartbeats>), and Events expire (`--event-ttl`).
 
+use std::collections::BTreeSet;
+
 use orch_core::object::Part;
 use orch_core::{Change, Object, kind};
 use serde_json::Value;
@@ -59,24 +61,43 @@ fn calmed(node: &Object) -> Value {
     status
 }
 
+/// Differences told of at most.
+const TOLD: usize = 6;
+
 /// What changed, in words.
 fn told(change: &Change) -> String {
+    let about = reason(change.object()).map(|reason| format!(" ({reason})")).unwrap_or_default();
     let (Some(before), Some(now)) = (&change.before, &change.now) else {
         let word = if change.now.is_some() { "it is new" } else { "it is gone" };
-        return match reason(change.object()) {
-            Some(reason) => format!("{word} ({reason})"),
-            None => word.to_owned(),
-        };
+        return format!("{word}{about}");
     };
-    let mut parts = Vec::new();
-    for part in [Part::Metadata, Part::Spec, Part::Status] {
-        let (old, new) = (before.part(part).unwrap_or_default(), now.part(part).unwrap_or_default());
-        if old != new {
-            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).chars().take(400).collect::<String>();
-            parts.push(format!("{part:?} {} became {}", text(old), text(new)));
+    let mut found = Vec::new();
+    differences("", &before.body_tree(), &now.tree(), &mut found);
+    found.truncate(TOLD);
+    format!("{}{about}", found.join(", "))
+}
+
+/// The leaves that differ, each with both values.
+fn differences(path: &str, before: &Value, now: &Value, found: &mut Vec<String>) {
+    match (before, now) {
+        (Value::Object(old), Value::Object(new)) => {
+            let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+            for name in names {
+                let dot = if path.is_empty() { "" } else { "." };
+                differences(&format!("{path}{dot}{name}"), &before[name], &now[name], found);
+            }
+        }
+        (Value::Array(old), Value::Array(new)) if old.len() == new.len() => {
+            for (at, (before, now)) in old.iter().zip(new).enumerate() {
+                differences(&format!("{path}[{at}]"), before, now, found);
+            }
+        }
+        _ if before == now => {}
+        _ => {
+            let short = |value: &Value| value.to_string().chars().take(120).collect::<String>();
+            found.push(format!("{path} was {} and is {}", short(before), short(now)));
         }
     }
-    if parts.is_empty() { "something beside spec and status".to_owned() } else { parts.join("; ") }
 }
 
 /// What an Event tells.
@@ -112,12 +133,18 @@ mod tests {
             with(plain("coordination.k8s.io/v1", "Lease", "a"), json!({"spec": {"renewTime": "2"}})),
         );
         bench.gone("event-ttl-controller", "events/shop/e");
-        bench.bad("scheduler", pod("p", "a"), "scheduler wrote pods/shop/p: Spec");
+        bench.bad(
+            "scheduler",
+            pod("p", "a"),
+            "scheduler wrote pods/shop/p: spec.nodeName was null and is \"a\"",
+        );
         bench.bad(
             "x",
             with(plain("v1", "Event", "f"), json!({"reason": "R", "message": "m"})),
             "it is new (R: m)",
         );
+        let again = with(plain("v1", "Event", "f"), json!({"reason": "R", "message": "m", "count": 2}));
+        bench.bad("x", again, "count was null and is 2 (R: m)");
         bench.not_gone("user", "pods/shop/p", "it is gone");
     }
 }
