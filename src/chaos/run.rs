@@ -26,6 +26,8 @@ use crate::{Cluster, Part};
 const ARMED: Duration = Duration::from_secs(20);
 /// How long it must stay quiet.
 const QUIET: Duration = Duration::from_secs(30);
+/// How long it must have converged before it must be quiet: longer than a container takes to be ready.
+const CALM: Duration = Duration::from_secs(6);
 /// Between two repairs by users while the cluster heals, and how many there are.
 const REPAIR: (Duration, u32) = (Duration::from_secs(60), 5);
 /// First and longest wait between two looks at whether it has converged.
@@ -209,7 +211,7 @@ impl Run {
     /// Waits until every promise about the end is kept; says whether that came in time.
     async fn converge(&self, chaos: &Chaos, workload: &mut dyn Workload, catch: &Catch) -> bool {
         let began = self.env.elapsed();
-        let (mut wait, mut repairs) = (LOOK.0, 1);
+        let (mut wait, mut repairs, mut calm) = (LOOK.0, 1, Duration::ZERO);
         loop {
             self.env.sleep(wait).await;
             if let Some(panic) = catch.first() {
@@ -221,9 +223,19 @@ impl Run {
             missing.extend(wanted.err().map(|what| ("workload".to_owned(), what)));
             if missing.is_empty() {
                 // What a repair made anew, and what came in between, may break later: quiet needs a repair that finds nothing.
-                let Some(key) = self.repair(workload).await else { return true };
-                missing.push(("workload".to_owned(), format!("{key} was still to be put right")));
+                match self.repair(workload).await {
+                    // Probes may fail a few times though nothing is wrong: of a container that lives and is not ready yet.
+                    None if calm >= CALM => return true,
+                    None => {
+                        calm += wait;
+                        continue;
+                    }
+                    Some(key) => {
+                        missing.push(("workload".to_owned(), format!("{key} was still to be put right")))
+                    }
+                }
             }
+            calm = Duration::ZERO;
             let took = self.env.elapsed() - began;
             if took > chaos.patience {
                 let what: Vec<String> =

@@ -76,7 +76,7 @@ impl References {
 
 #[cfg(test)]
 mod tests {
-    use orch_core::kind;
+    use orch_core::{Revision, kind};
     use serde_json::json;
 
     use super::super::testing::{object, pod};
@@ -120,14 +120,15 @@ mod tests {
             )
         };
         let (first, second) = (user("u1"), user("u2"));
+        let newer = claim("pv").at(Revision(2));
         let (mut references, key) = (References::default(), claim("").key().clone());
         references.refer(first.uid(), &first);
         assert_eq!(references.wanted().count(), 1);
         references.put(&key, Some(claim("")));
         references.release(first.uid());
-        assert!(references.put(&key, Some(claim("pv"))).is_empty(), "nobody refers to it");
+        assert!(references.put(&key, Some(newer.clone())).is_empty(), "nobody refers to it");
         references.refer(second.uid(), &second);
-        assert!(references.sources.get(&key).unwrap().is_same(&claim("pv")), "the last that its feed told");
+        assert!(references.sources.get(&key).unwrap().is_same(&newer), "the last that its feed told");
         assert_eq!(references.wanted().count(), 2, "the claim and its volume");
         references.release(second.uid());
         assert_eq!(references.wanted().count(), 0);
