@@ -104,7 +104,11 @@ fn is_hopeless(truth: &Truth, pod: &Live) -> bool {
         let phase = text(&tree["status"]["phase"]);
         return phase != "Running" || is_broken(&tree["metadata"]) || is_large(&tree["spec"]);
     }
-    is_broken(&tree["metadata"]) && !is_of_deployment(truth, pod)
+    // A set that is ordered, or updated on deletion, waits for such a pod after its template was put right, too:
+    // https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#forced-rollback
+    let cannot_run = is_broken(&tree["metadata"])
+        || is_large(&tree["spec"]) && text(&tree["status"]["phase"]) == "Pending";
+    cannot_run && !is_of_deployment(truth, pod)
 }
 
 /// Whether the pod keeps a claim from going that somebody has deleted.
@@ -128,4 +132,46 @@ fn takes_identity(truth: &Truth, pod: &Live) -> bool {
 fn is_of_deployment(truth: &Truth, pod: &Live) -> bool {
     let owner = pod.header().controller().and_then(|owner| truth.by_uid(&owner.uid));
     owner.is_some_and(|owner: &Live| is_owned_by(owner, "Deployment"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use orch_core::{Change, Object, Registry, Revision};
+
+    use super::super::template::SIZES;
+    use super::*;
+
+    fn live(mut tree: Value, kind: &str, name: &str, owner: &str) -> Live {
+        let version = if kind == "Pod" { "v1" } else { "apps/v1" };
+        let info = Registry::built_in().by_api_version(version, kind).unwrap();
+        (tree["apiVersion"], tree["kind"]) = (json!(version), json!(kind));
+        let (uid, owner_uid) = (format!("{name}-uid"), format!("{owner}-uid"));
+        tree["metadata"] = json!({"name": name, "namespace": "shop", "uid": uid, "ownerReferences": [
+            {"apiVersion": "apps/v1", "kind": owner, "name": owner, "uid": owner_uid, "controller": true}]});
+        Live::from(Object::encode(&info, &tree).unwrap().at(Revision(1)))
+    }
+
+    #[track_caller]
+    fn check(owner: &str, phase: &str, size: usize, expected: bool) {
+        let mut truth = Truth::default();
+        let set = live(json!({}), "ReplicaSet", "ReplicaSet", "Deployment");
+        truth.apply(&Arc::new(Change::new(Revision(1), Some(set), None)));
+        let (cpu, memory) = SIZES[size];
+        let requests = json!({"requests": {"cpu": cpu, "memory": memory}});
+        let spec = json!({"containers": [{"name": "main", "image": "shop/db0:1", "resources": requests}]});
+        let pod = live(json!({"spec": spec, "status": {"phase": phase}}), "Pod", "db0-0", owner);
+        assert_eq!(is_hopeless(&truth, &pod), expected, "{owner} {phase} {cpu}");
+    }
+
+    /// Found by chaos (seed 191): the template of a set that is updated on deletion was put right, and its pod of the size
+    /// before waited for room for ever.
+    #[test]
+    fn a_pod_without_room_goes_unless_a_rollout_replaces_it() {
+        check("StatefulSet", "Pending", 2, true);
+        check("StatefulSet", "Running", 2, false);
+        check("StatefulSet", "Pending", 0, false);
+        check("ReplicaSet", "Pending", 2, false);
+    }
 }
