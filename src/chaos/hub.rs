@@ -335,14 +335,21 @@ impl Hub {
         Some(answer)
     }
 
-    /// Crashes a part now.
+    /// Crashes a part now. One that was about to crash when all was mended starts again at once: nobody waits for it.
     pub(super) fn crash(&self, part: &Part) {
-        let cluster = self.state().cluster.clone();
-        if let Some(cluster) = cluster {
-            self.note("fault", &format!("{part} crashes"));
-            if let Err(error) = cluster.crash(part) {
-                self.fail("harness", error.to_string());
-            }
+        let (cluster, phase) = {
+            let state = self.state();
+            (state.cluster.clone(), state.phase)
+        };
+        let Some(cluster) = cluster else { return };
+        self.note("fault", &format!("{part} crashes"));
+        let mut done = cluster.crash(part);
+        if phase != Phase::Faults {
+            self.note("chaos", &format!("{part} starts again"));
+            done = done.and_then(|()| cluster.restart(part));
+        }
+        if let Err(error) = done {
+            self.fail("harness", error.to_string());
         }
     }
 }

@@ -139,7 +139,7 @@ fn shown(live: &Live) -> String {
 }
 
 /// The longest value that is shown whole.
-const SHOWN: usize = 160;
+const SHOWN: usize = 400;
 
 fn cut(text: &str) -> String {
     let mut end = text.len().min(SHOWN);

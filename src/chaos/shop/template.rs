@@ -78,6 +78,8 @@ fn container(dice: &Dice, app: &str) -> Value {
     }
     if dice.one_in(6) {
         container["livenessProbe"] = probe(dice, dice.between(2, 5), 3);
+        // Longer than a container takes to be ready: else a template that is right would restart for ever.
+        container["livenessProbe"]["initialDelaySeconds"] = json!(5);
     }
     if dice.one_in(8) {
         container["startupProbe"] = probe(dice, 1, 15);
