@@ -45,6 +45,7 @@ const ACTIONS: &[(usize, Action)] = &[
     (12, rollout::revise),
     (5, rollout::break_it),
     (5, rollout::roll_back),
+    (2, rollout::replace),
     (4, rollout::pause),
     (5, rollout::change_strategy),
     (2, rollout::resize),
@@ -150,4 +151,34 @@ pub(super) fn let_go(live: &Live) -> Option<Write> {
 /// A patch of the object as it was read: a list is replaced whole, and nobody's entries may get lost.
 pub(super) fn of_this(live: &Live, patch: Value) -> Write {
     Write::merge(live.key().clone(), patch).of(live.uid()).at(live.revision())
+}
+
+#[cfg(test)]
+mod tests {
+    use orch_core::sim;
+
+    use super::*;
+
+    #[test]
+    fn every_action_can_be_drawn_and_stays_within_the_run() {
+        sim::run(1, |env| async move {
+            let places: Places = Arc::new(["shop-0".into(), "default".into()]);
+            let apps = [
+                App::deployment(&env, "shop-0", "web0", 8),
+                App::stateful_set(&env, "shop-0", "db0", 4),
+                App::replica_set(&env, "default", "set0", 3),
+            ];
+            let apps = apps.map(Arc::new);
+            let (at, span) = (Duration::from_secs(50), Duration::from_secs(60));
+            for (number, (_, action)) in ACTIONS.iter().enumerate() {
+                for round in 0..20 {
+                    let dice = Dice::new(&env, &format!("{number}/{round}"));
+                    let steps =
+                        action(&Scene { dice, number, at, span, places: &places, apps: &apps, most: 8 });
+                    assert!(!steps.is_empty(), "action {number}");
+                    assert!(steps.iter().all(|step| (at..span).contains(&step.at)), "{steps:?}");
+                }
+            }
+        });
+    }
 }

@@ -1,11 +1,12 @@
 //! The workload in a cluster where nothing fails: everything users write is taken, and what they want comes about.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::StreamExt;
-use orch_core::{ApiExt, Change, Env, Event, Select, Write, kind, sim};
+use orch_core::{ApiExt, Change, Env, Event, Key, Select, Write, kind, sim};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
@@ -172,14 +173,10 @@ fn run(seed: u64) -> Result<(usize, Duration), String> {
     })
 }
 
-#[test]
-fn a_quiet_cluster_takes_every_step_and_satisfies_users() {
-    let seeds = std::env::var("SHOP_SEEDS").ok().and_then(|range| {
-        let (from, until) = range.split_once("..")?;
-        Some(from.parse().ok()?..until.parse().ok()?)
-    });
+/// Runs those seeds, or those that are asked for; says which failed.
+fn check(seeds: Range<u64>) {
     let mut failed = Vec::new();
-    for seed in seeds.unwrap_or(0..50) {
+    for seed in seeds {
         match run(seed) {
             Ok((started, healed)) => eprintln!("seed {seed}: {started} pods, healed after {healed:?}"),
             Err(why) => {
@@ -191,14 +188,74 @@ fn a_quiet_cluster_takes_every_step_and_satisfies_users() {
     assert!(failed.is_empty(), "seeds {failed:?}: see above");
 }
 
+/// Every write of a user is taken, and what users want comes about: seeds that are asked for (`SHOP_SEEDS=7..8`), else ten.
 #[test]
-fn drawing_twice_gives_the_same_steps_and_leaving_one_out_moves_no_other() {
-    let draw = |scale: f64| {
-        sim::run(3, move |env| async move {
+fn a_quiet_cluster_satisfies_users() {
+    let seeds = std::env::var("SHOP_SEEDS").ok().and_then(|range| {
+        let (from, until) = range.split_once("..")?;
+        Some(from.parse().ok()?..until.parse().ok()?)
+    });
+    check(seeds.unwrap_or(0..10));
+}
+
+#[test]
+fn a_quiet_cluster_satisfies_users_also_with_seeds_of_ten_and_more() {
+    check(10..20);
+}
+
+#[test]
+fn a_quiet_cluster_satisfies_users_also_with_seeds_of_twenty_and_more() {
+    check(20..30);
+}
+
+#[test]
+fn a_quiet_cluster_satisfies_users_also_with_seeds_of_thirty_and_more() {
+    check(30..40);
+}
+
+#[test]
+fn a_quiet_cluster_satisfies_users_also_with_seeds_of_forty_and_more() {
+    check(40..50);
+}
+
+#[test]
+fn the_same_seed_draws_the_same_steps() {
+    let draw = |seed: u64, scale: f64| {
+        sim::run(seed, move |env| async move {
             let steps = Shop::default().scale(scale).draw(&env.child("workload"), SPAN);
             assert!(steps.is_sorted_by_key(|step| step.at) && steps.iter().all(|step| step.at < SPAN));
-            steps.iter().map(ToString::to_string).collect::<BTreeSet<_>>()
+            steps.iter().map(ToString::to_string).collect::<Vec<_>>()
         })
     };
-    assert_eq!(draw(1.0), draw(1.0));
+    assert_eq!(draw(3, 1.0), draw(3, 1.0));
+    assert_ne!(draw(3, 1.0), draw(4, 1.0));
+    assert!(draw(3, 5.0).len() > 3 * draw(3, 1.0).len(), "a larger workload does more");
+}
+
+#[test]
+fn users_miss_what_is_gone_and_bring_it_back() {
+    sim::run(3, |env| async move {
+        let quiet = Quiet::start(env.clone()).await;
+        let mut shop = Shop::default();
+        let _ = shop.draw(&env.child("workload"), SPAN);
+        quiet.catch_up().await;
+        assert!(shop.satisfied(&quiet.truth.lock().unwrap()).is_err(), "nothing is deployed yet");
+        assert_eq!(quiet.heal(&mut shop).await, Ok(Vec::new()), "a repair deploys it");
+        let app = shop.apps[0].key().clone();
+        let pods = Key::new(kind::PODS, app.namespace.clone(), "nobody");
+        let lost = [Write::delete(app.clone()), Write::create(pods, unplaceable())];
+        for write in lost {
+            quiet.cluster.api().one(write).await.unwrap();
+        }
+        quiet.catch_up().await;
+        assert_eq!(shop.satisfied(&quiet.truth.lock().unwrap()), Err(format!("{app} is not there")));
+        assert_eq!(quiet.heal(&mut shop).await, Ok(Vec::new()));
+        assert!(quiet.truth.lock().unwrap().get(&app).is_some(), "deployed again");
+        quiet.cluster.shutdown().await.unwrap();
+    });
+}
+
+/// A pod that fits nowhere.
+fn unplaceable() -> serde_json::Value {
+    json!({"spec": {"nodeSelector": {"zone": "nowhere"}, "containers": [{"name": "main", "image": "shop/web0:1"}]}})
 }

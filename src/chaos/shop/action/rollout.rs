@@ -61,10 +61,29 @@ pub(super) fn break_it(scene: &Scene<'_>) -> Vec<Step> {
     steps
 }
 
-/// An earlier revision again.
+/// An earlier revision again, most often while the rollout of a new one is under way.
 pub(super) fn roll_back(scene: &Scene<'_>) -> Vec<Step> {
-    let app = scene.rolling();
-    app.and_then(|app| undo(scene, app.key(), (0, 0))).into_iter().collect()
+    let Some(app) = scene.rolling() else { return Vec::new() };
+    if scene.dice.one_in(4) {
+        return undo(scene, app.key(), (0, 0)).into_iter().collect();
+    }
+    let (what, change) = revision(scene, app.key());
+    let mut steps = vec![scene.step(what, on(app.key(), move |live| edit(live, "template", &change)))];
+    steps.extend(undo(scene, app.key(), (0, 4000)));
+    steps
+}
+
+/// The whole object written back with another size and image, as `kubectl replace` does.
+pub(super) fn replace(scene: &Scene<'_>) -> Vec<Step> {
+    let Some(app) = scene.rolling() else { return Vec::new() };
+    let (replicas, tag) = (scene.dice.between(1, scene.most), scene.dice.between(2, 9));
+    let act = on(app.key(), move |live| {
+        let mut tree = Value::clone(&live.tree());
+        tree["spec"]["replicas"] = json!(replicas);
+        template::retag(&mut tree["spec"]["template"], tag);
+        Some(Write::update(live.key().clone(), tree).at(live.revision()))
+    });
+    vec![scene.step(format!("replace {}: {replicas} replicas, image {tag}", app.key()), act)]
 }
 
 fn undo(scene: &Scene<'_>, key: &Key, after: (usize, usize)) -> Option<Step> {
