@@ -17,9 +17,11 @@ pub(crate) enum RuntimeChoice {
     /// The simulated runtime, with what its containers do.
     Simulated(Profiles),
     /// The user's own, made in the node's environment.
-    Own(Arc<dyn Fn(&Env) -> Arc<dyn Runtime> + Send + Sync>),
+    Own(MakeRuntime),
 }
 
+/// Makes a runtime.
+pub(crate) type MakeRuntime = Arc<dyn Fn(&Env) -> Arc<dyn Runtime> + Send + Sync>;
 /// What simulated containers do.
 pub(crate) type Profiles = Arc<dyn Fn(&SandboxSpec, &ContainerSpec) -> Profile + Send + Sync>;
 

@@ -32,7 +32,7 @@ pub struct Report {
 }
 
 impl Report {
-    pub(super) fn of(seed: u64, hub: &Hub, elapsed: Duration, timeline: Timeline) -> Self {
+    pub(super) fn of(seed: u64, hub: &Hub, elapsed: Duration, timeline: &Timeline) -> Self {
         let (violation, trace) = (hub.violation(), hub.hash());
         let (lines, entries, starts, writes) = hub.finish();
         Self { seed, violation, trace, lines, timeline: timeline.lines(), elapsed, entries, starts, writes }

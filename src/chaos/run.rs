@@ -68,7 +68,7 @@ pub(super) async fn run(chaos: &Chaos, seed: u64, env: Env, options: &RunOptions
     if let Some(panic) = catch.first() {
         run.hub.fail("panic", panic);
     }
-    let report = Report::of(seed, &run.hub, run.env.elapsed(), timeline);
+    let report = Report::of(seed, &run.hub, run.env.elapsed(), &timeline);
     // Shutting down waits for tasks; after a broken promise nobody cares how.
     let shutdown = run.cluster.shutdown();
     let ended = env.timeout(Duration::from_secs(60), shutdown).await;

@@ -85,7 +85,7 @@ impl Quiet {
         env.spawn(async move {
             while let Some(Ok(event)) = watch.next().await {
                 if let Event::Changed(change) = event {
-                    let change: Arc<Change> = change.into();
+                    let change: Arc<Change> = change;
                     show(|| line(clock.elapsed(), &change));
                     follower.lock().unwrap().apply(&change);
                 }

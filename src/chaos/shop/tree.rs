@@ -104,6 +104,8 @@ pub(super) fn has_labels(live: &Live, labels: &Value) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::needless_pass_by_value, reason = "tables are written with values")]
+
     use super::*;
 
     #[track_caller]
