@@ -1,5 +1,4 @@
 //! What a shutdown leaves behind: nothing. The only test of its process, so that every socket counted is its own.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::time::Duration;
 
