@@ -2,6 +2,7 @@
 //! object, and a projection never fails.
 
 use jiff::Timestamp;
+use orch_core::object::Part;
 use orch_core::{Live, Str};
 use serde_json::Value;
 
@@ -31,7 +32,7 @@ pub(crate) fn pairs(map: &Value) -> Box<[(Str, Str)]> {
 
 /// `metadata.annotations` in order of name.
 pub(crate) fn annotations(object: &Live) -> Box<[(Str, Str)]> {
-    pairs(&object.tree()["metadata"]["annotations"])
+    pairs(&object.part_tree(Part::Metadata)["annotations"])
 }
 
 /// The value of a key in sorted pairs.

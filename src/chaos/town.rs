@@ -39,7 +39,7 @@ fn timings(env: &Env) -> Timings {
     }
     Timings::default()
         .node_grace(secs(9))
-        .node_lease_renewal(secs(2))
+        .node_lease_renewal(secs(3))
         .toleration(secs(6))
         .pod_gc_quarantine(secs(5))
 }

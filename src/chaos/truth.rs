@@ -129,7 +129,9 @@ impl Truth {
             None => _ = self.objects.remove(change.key()),
         }
         self.by_kind.entry(change.key().kind).or_default().push(self.log.len());
-        self.log.push(Arc::clone(change));
+        // The trees of what has passed would fill the memory.
+        let now = change.now.as_ref().map(|live| Live::from(live.object().clone()));
+        self.log.push(Arc::new(Change::new(change.revision, now, change.before.clone())));
     }
 
     fn forget(&mut self, key: &Key, uid: &Str, owners: &[orch_core::OwnerReference]) {

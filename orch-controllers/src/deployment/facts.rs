@@ -1,7 +1,8 @@
 //! What is kept of a Deployment.
 
+use orch_core::object::Part;
 use orch_core::selector::Selector;
-use orch_core::view::Projection;
+use orch_core::view::{Projection, Row};
 use orch_core::{Kind, Live, Object, Str, kind};
 
 use crate::json::{annotations, int32, text};
@@ -55,12 +56,10 @@ impl Projection for DeploymentFacts {
     }
 
     fn project(object: &Live) -> Self {
-        let tree = object.tree();
-        let (spec, status) = (&tree["spec"], &tree["status"]);
-        let count = |field: &str| int32(&status[field]).unwrap_or(0);
+        let spec = object.part_tree(Part::Spec);
         // The largest number is how Kubernetes says "never".
         let limit = |field: &str| int32(&spec[field]).filter(|number| *number != i32::MAX);
-        Self {
+        let facts = Self {
             replicas: int32(&spec["replicas"]).unwrap_or(1),
             selector: Selector::from_value(&spec["selector"]).unwrap_or_else(|_| Selector::nothing()),
             paused: spec["paused"].as_bool().unwrap_or(false),
@@ -70,15 +69,22 @@ impl Projection for DeploymentFacts {
             history_limit: limit("revisionHistoryLimit"),
             template: Fingerprint::of(&spec["template"], Some(TEMPLATE_HASH)),
             annotations: annotations(object),
-            collisions: int32(&status["collisionCount"]),
-            status: Counts {
-                replicas: count("replicas"),
-                updated: count("updatedReplicas"),
-                ready: count("readyReplicas"),
-                available: count("availableReplicas"),
-                observed_generation: status["observedGeneration"].as_i64().unwrap_or(0),
-            },
+            collisions: None,
+            status: Counts::default(),
+        };
+        facts.with_status(object)
+    }
+
+    fn project_after(object: &Live, before: &Row<Self>) -> Self {
+        let is_same = |part| object.part(part) == before.object.part(part);
+        if !is_same(Part::Spec) {
+            return Self::project(object);
         }
+        let mut facts = before.facts.clone();
+        if !is_same(Part::Metadata) {
+            facts.annotations = annotations(object);
+        }
+        facts.with_status(object)
     }
 
     fn index(object: &Object, facts: &Self, out: &mut dyn FnMut(&'static str, &str)) {
@@ -96,6 +102,20 @@ fn strategy(strategy: &serde_json::Value) -> Strategy {
 }
 
 impl DeploymentFacts {
+    fn with_status(mut self, object: &Live) -> Self {
+        let status = object.part_tree(Part::Status);
+        let count = |field: &str| int32(&status[field]).unwrap_or(0);
+        self.collisions = int32(&status["collisionCount"]);
+        self.status = Counts {
+            replicas: count("replicas"),
+            updated: count("updatedReplicas"),
+            ready: count("readyReplicas"),
+            available: count("availableReplicas"),
+            observed_generation: status["observedGeneration"].as_i64().unwrap_or(0),
+        };
+        self
+    }
+
     /// How many pods may be there beyond `replicas`.
     pub(super) fn max_surge(&self) -> i32 {
         match self.strategy {

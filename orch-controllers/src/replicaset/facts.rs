@@ -1,7 +1,8 @@
 //! What is kept of a ReplicaSet.
 
+use orch_core::object::Part;
 use orch_core::selector::Selector;
-use orch_core::view::Projection;
+use orch_core::view::{Projection, Row};
 use orch_core::{Kind, Live, Object, Str, kind};
 
 use crate::json::{annotations, find, int32, pairs};
@@ -39,22 +40,29 @@ impl Projection for ReplicaSetFacts {
     }
 
     fn project(object: &Live) -> Self {
-        let tree = object.tree();
-        let (spec, status) = (&tree["spec"], &tree["status"]);
-        let count = |field: &str| int32(&status[field]).unwrap_or(0);
-        Self {
+        let spec = object.part_tree(Part::Spec);
+        let facts = Self {
             replicas: int32(&spec["replicas"]).unwrap_or(1),
             min_ready_secs: int32(&spec["minReadySeconds"]).unwrap_or(0),
             selector: Selector::from_value(&spec["selector"]).unwrap_or_else(|_| Selector::nothing()),
-            actual: count("replicas"),
-            ready: count("readyReplicas"),
-            available: count("availableReplicas"),
-            terminating: int32(&status["terminatingReplicas"]),
-            observed_generation: status["observedGeneration"].as_i64().unwrap_or(0),
             template: Fingerprint::of(&spec["template"], Some(TEMPLATE_HASH)),
             template_labels: pairs(&spec["template"]["metadata"]["labels"]),
             annotations: annotations(object),
+            ..Self::default()
+        };
+        facts.with_status(object)
+    }
+
+    fn project_after(object: &Live, before: &Row<Self>) -> Self {
+        let is_same = |part| object.part(part) == before.object.part(part);
+        if !is_same(Part::Spec) {
+            return Self::project(object);
         }
+        let mut facts = before.facts.clone();
+        if !is_same(Part::Metadata) {
+            facts.annotations = annotations(object);
+        }
+        facts.with_status(object)
     }
 
     fn index(object: &Object, facts: &Self, out: &mut dyn FnMut(&'static str, &str)) {
@@ -63,6 +71,17 @@ impl Projection for ReplicaSetFacts {
 }
 
 impl ReplicaSetFacts {
+    fn with_status(mut self, object: &Live) -> Self {
+        let status = object.part_tree(Part::Status);
+        let count = |field: &str| int32(&status[field]).unwrap_or(0);
+        self.actual = count("replicas");
+        self.ready = count("readyReplicas");
+        self.available = count("availableReplicas");
+        self.terminating = int32(&status["terminatingReplicas"]);
+        self.observed_generation = status["observedGeneration"].as_i64().unwrap_or(0);
+        self
+    }
+
     pub(crate) fn annotation(&self, name: &str) -> Option<&str> {
         find(&self.annotations, name)
     }

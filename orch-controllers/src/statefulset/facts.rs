@@ -1,7 +1,8 @@
 //! What is kept of a StatefulSet, of its revisions and of its claims.
 
+use orch_core::object::Part;
 use orch_core::selector::Selector;
-use orch_core::view::Projection;
+use orch_core::view::{Projection, Row};
 use orch_core::{Kind, Live, Object, Str, kind};
 use serde_json::Value;
 
@@ -65,14 +66,13 @@ impl Projection for StatefulSetFacts {
     }
 
     fn project(object: &Live) -> Self {
-        let tree = object.tree();
-        let (spec, status) = (&tree["spec"], &tree["status"]);
+        let spec = object.part_tree(Part::Spec);
         let retention = |field: &str| match text(&spec["persistentVolumeClaimRetentionPolicy"][field]) {
             "Delete" => Retention::Delete,
             _ => Retention::Retain,
         };
         let claims = list(&spec["volumeClaimTemplates"]).iter();
-        Self {
+        let facts = Self {
             replicas: int32(&spec["replicas"]).unwrap_or(1),
             start: int32(&spec["ordinals"]["start"]).unwrap_or(0),
             selector: Selector::from_value(&spec["selector"]).unwrap_or_else(|_| Selector::nothing()),
@@ -87,9 +87,17 @@ impl Projection for StatefulSetFacts {
             when_scaled: retention("whenScaled"),
             history_limit: int32(&spec["revisionHistoryLimit"]).unwrap_or(10),
             template: Fingerprint::of(&spec["template"], None),
-            current: text(&status["currentRevision"]).into(),
-            collisions: int32(&status["collisionCount"]).unwrap_or(0),
+            current: Str::default(),
+            collisions: 0,
+        };
+        facts.with_status(object)
+    }
+
+    fn project_after(object: &Live, before: &Row<Self>) -> Self {
+        if object.part(Part::Spec) != before.object.part(Part::Spec) {
+            return Self::project(object);
         }
+        before.facts.clone().with_status(object)
     }
 
     fn index(object: &Object, facts: &Self, out: &mut dyn FnMut(&'static str, &str)) {
@@ -107,6 +115,13 @@ fn update(strategy: &Value) -> Update {
 }
 
 impl StatefulSetFacts {
+    fn with_status(mut self, object: &Live) -> Self {
+        let status = object.part_tree(Part::Status);
+        self.current = text(&status["currentRevision"]).into();
+        self.collisions = int32(&status["collisionCount"]).unwrap_or(0);
+        self
+    }
+
     /// The ordinals that are to run, in order.
     pub(super) fn ordinals(&self) -> impl Iterator<Item = i32> + use<> {
         self.start..self.start.saturating_add(self.replicas)
@@ -160,5 +175,56 @@ impl Projection for ClaimFacts {
 
     fn project(_: &Live) -> Self {
         Self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use orch_core::{Object, Registry};
+    use serde_json::json;
+
+    use super::*;
+    use crate::deployment::DeploymentFacts;
+    use crate::replicaset::ReplicaSetFacts;
+
+    /// States of a workload object that differ in one part each, and in all.
+    fn states(kind: Kind) -> Vec<Live> {
+        let tree = |labels: Value, replicas: i32, image: &str, status: Value| {
+            json!({
+                "metadata": {"name": "a", "namespace": "b", "annotations": labels},
+                "spec": {"replicas": replicas, "selector": {"matchLabels": {"app": "a"}},
+                    "template": {"metadata": {"labels": {"app": "a"}}, "spec": {"containers": [{"image": image}]}}},
+                "status": status,
+            })
+        };
+        let counts = json!({"replicas": 2, "readyReplicas": 1, "availableReplicas": 1, "updatedReplicas": 2,
+            "terminatingReplicas": 1, "observedGeneration": 3, "currentRevision": "a-1", "collisionCount": 1});
+        let trees = [
+            tree(json!({}), 1, "one", json!({})),
+            tree(json!({"deployment.kubernetes.io/revision": "2"}), 1, "one", json!({})),
+            tree(json!({}), 2, "one", json!({})),
+            tree(json!({}), 1, "two", json!({})),
+            tree(json!({}), 1, "one", counts.clone()),
+            tree(json!({"deployment.kubernetes.io/revision": "3"}), 3, "three", counts),
+        ];
+        let info = Registry::built_in().get(kind).unwrap();
+        trees.iter().map(|tree| Live::from(Object::encode(&info, tree).unwrap())).collect()
+    }
+
+    #[track_caller]
+    fn check<P: Projection + std::fmt::Debug>() {
+        let states = states(P::kind().unwrap());
+        for (before, now) in states.iter().flat_map(|before| states.iter().map(move |now| (before, now))) {
+            let row = Row { facts: P::project(before), object: before.object().clone() };
+            let (after, alone) = (P::project_after(now, &row), P::project(now));
+            assert_eq!(format!("{after:?}"), format!("{alone:?}"), "{} after {}", now.tree(), before.tree());
+        }
+    }
+
+    #[test]
+    fn facts_after_a_change_are_those_of_the_object_alone() {
+        check::<DeploymentFacts>();
+        check::<ReplicaSetFacts>();
+        check::<StatefulSetFacts>();
     }
 }

@@ -1,8 +1,8 @@
 //! A table of projections with its indexes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use jiff::Timestamp;
 
@@ -24,8 +24,9 @@ pub struct Row<P> {
 #[derive(Debug)]
 pub struct Table<P> {
     rows: BTreeMap<Key, Arc<Row<P>>>,
-    /// By index name, value and key. Owners stand under [`OWNER`], labels under [`LABEL`].
-    index: BTreeMap<(&'static str, Str, Key), Arc<Row<P>>>,
+    /// Index name, value and key; owners stand under [`OWNER`], labels under [`LABEL`]. Keys alone: most changes change none
+    /// of an object's entries.
+    index: BTreeSet<(&'static str, Str, Key)>,
     /// How many rows there are of each kind.
     kinds: BTreeMap<Kind, usize>,
     /// When what is put now is seen.
@@ -39,7 +40,7 @@ const LABEL: &str = "\0label";
 
 impl<P> Default for Table<P> {
     fn default() -> Self {
-        let (rows, index, kinds) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let (rows, index, kinds) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
         Self { rows, index, kinds, now: Timestamp::default(), replaced: None }
     }
 }
@@ -123,11 +124,11 @@ impl<P: Projection> Table<P> {
     }
 
     fn range(&self, index: &'static str, value: Str) -> impl Iterator<Item = &Arc<Row<P>>> + use<'_, P> {
-        let from = (index, value.clone(), least_key());
+        let from = (index, value.clone(), LEAST.clone());
         self.index
             .range((Bound::Included(from), Bound::Unbounded))
-            .take_while(move |((name, found, _), _)| *name == index && *found == value)
-            .map(|(_, row)| row)
+            .take_while(move |(name, found, _)| *name == index && *found == value)
+            .filter_map(|(_, _, key)| self.rows.get(key))
     }
 
     pub(super) fn set_now(&mut self, now: Timestamp) {
@@ -157,27 +158,28 @@ impl<P: Projection> Table<P> {
         self.replaced = before;
     }
 
-    /// Puts a row under its entries in place of the one before; most of them are the same.
-    fn index(&mut self, before: Option<&Row<P>>, row: &Arc<Row<P>>) {
+    /// Puts a row under its entries in place of those of the one before; most of them are the same.
+    fn index(&mut self, before: Option<&Row<P>>, row: &Row<P>) {
         let key = row.object.key();
-        let same = |before: &Row<P>| {
+        let mut new = own_entries(row);
+        let is_common_same = before.is_some_and(|before| {
             let (old, new) = (before.object.header(), row.object.header());
             old.labels == new.labels && old.owners == new.owners
-        };
-        let own = own_entries(row);
+        });
+        if !is_common_same {
+            new.extend(common_entries(&row.object));
+        }
         if let Some(before) = before {
-            let mut gone = own_entries(before);
-            gone.retain(|entry| !own.contains(entry));
-            if !same(before) {
-                gone.extend(common_entries(&before.object));
+            let mut old = own_entries(before);
+            if !is_common_same {
+                old.extend(common_entries(&before.object));
             }
-            for (name, value) in gone {
+            for (name, value) in old.iter().filter(|entry| !new.contains(entry)).cloned() {
                 self.index.remove(&(name, value, key.clone()));
             }
+            new.retain(|entry| !old.contains(entry));
         }
-        for (name, value) in common_entries(&row.object).into_iter().chain(own) {
-            self.index.insert((name, value, key.clone()), Arc::clone(row));
-        }
+        self.index.extend(new.into_iter().map(|(name, value)| (name, value, key.clone())));
     }
 
     fn take(&mut self, key: &Key) -> Option<Arc<Row<P>>> {
@@ -219,6 +221,5 @@ fn label_entry(namespace: &str, name: &str, value: &str) -> Str {
     format!("{namespace}\0{name}\0{value}").into()
 }
 
-fn least_key() -> Key {
-    Key::new(crate::Kind::named("", ""), "", "")
-}
+/// No key is less.
+static LEAST: LazyLock<Key> = LazyLock::new(|| Key::new(Kind::named("", ""), "", ""));

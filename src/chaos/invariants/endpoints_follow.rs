@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use orch_core::object::Part;
 use orch_core::{Change, Key, Live, Str, kind};
 
 use super::endpoints::{Backend, Service, entries, service_of};
@@ -75,7 +76,7 @@ impl EndpointsFollow {
             None => _ = pods.remove(&uid),
             Some(live) => {
                 let node_is_there = self.nodes.contains(node_of(live));
-                let backend = Backend::read(live, &live.tree()["status"], node_is_there);
+                let backend = Backend::read(live, &live.part_tree(Part::Status), node_is_there);
                 let same = |known: &&Pod| {
                     known.backend == backend && known.live.header().labels == live.header().labels
                 };

@@ -73,7 +73,7 @@ impl NodeCapacity {
             return;
         }
         node.json = json.to_vec();
-        for (name, amount) in fit::allocatable(&live.tree()["status"]) {
+        for (name, amount) in fit::allocatable(&live.part_tree(Part::Status)) {
             let most = node.allocatable.entry(name).or_insert(amount);
             *most = (*most).max(amount);
         }
@@ -84,7 +84,7 @@ impl NodeCapacity {
         match &change.now {
             Some(_) if node.is_empty() || self.pods.contains_key(uid) => {}
             Some(live) => {
-                let requests = Arc::new(fit::requests(&live.tree()["spec"]));
+                let requests = Arc::new(fit::requests(&live.part_tree(Part::Spec)));
                 self.pods.insert(uid.clone(), (node.into(), requests));
             }
             None => {

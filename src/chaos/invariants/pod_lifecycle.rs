@@ -138,8 +138,7 @@ fn phase(actor: &str, before: &Object, now: &Live) -> Result<(), String> {
 
 /// The counts of restarts go up.
 fn restarts(life: &mut Life, actor: &str, live: &Live) -> Result<(), String> {
-    let tree = live.tree();
-    let status = &tree["status"];
+    let status = live.part_tree(Part::Status);
     let all = ["initContainerStatuses", "containerStatuses"].iter().flat_map(|field| list(&status[*field]));
     for (name, count) in all.map(|one: &Value| (text(&one["name"]), number(&one["restartCount"]))) {
         match life.restarts.iter_mut().find(|(known, _)| known == name) {
