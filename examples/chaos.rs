@@ -44,9 +44,9 @@ struct Arguments {
     /// Virtual seconds in which faults strike.
     #[arg(long, default_value_t = 60)]
     span: u64,
-    /// The size of the workload: 1 has up to 60 pods.
-    #[arg(long, default_value_t = 0.5)]
-    scale: f64,
+    /// The size of the workload: 1 has up to 60 pods. Without it each seed draws its own.
+    #[arg(long)]
+    scale: Option<f64>,
     /// Prints what happened, each thing with its virtual time; for one seed.
     #[arg(long)]
     trace: bool,
@@ -84,7 +84,8 @@ fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
     let scale = arguments.scale;
     let chaos = Chaos::new().nodes(arguments.nodes).span(Duration::from_secs(arguments.span));
-    let chaos = chaos.workload(move || Shop::default().scale(scale));
+    let shop = move || scale.map_or_else(Shop::default, |scale| Shop::default().scale(scale));
+    let chaos = chaos.workload(shop);
     let (from, to) = arguments.seeds;
     if arguments.trace || arguments.shrink || arguments.only.is_some() {
         if to - from != 1 {
@@ -128,9 +129,8 @@ fn one(chaos: &Chaos, seed: u64, arguments: &Arguments) -> ExitCode {
 
 fn command(seed: u64, arguments: &Arguments) -> String {
     let Arguments { nodes, span, scale, .. } = arguments;
-    format!(
-        "cargo run --release --example chaos -- --seeds {seed} --nodes {nodes} --span {span} --scale {scale}"
-    )
+    let scale = scale.map_or_else(String::new, |scale| format!(" --scale {scale}"));
+    format!("cargo run --release --example chaos -- --seeds {seed} --nodes {nodes} --span {span}{scale}")
 }
 
 /// Runs many seeds on all threads.

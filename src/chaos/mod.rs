@@ -82,13 +82,13 @@ impl Default for Chaos {
 }
 
 impl Chaos {
-    /// Ten nodes with the simulated runtime, the default workload ([`Shop`]) at half its size, the default faults, every
+    /// Ten nodes with the simulated runtime, the default workload ([`Shop`]) at a size that the seed draws, the default faults, every
     /// standard invariant, a virtual minute.
     #[must_use]
     pub fn new() -> Self {
         Self {
             compose: town::compose(10),
-            workload: Arc::new(|| Box::new(Shop::default().scale(0.5))),
+            workload: Arc::new(|| Box::new(Shop::default())),
             invariants: Vec::new(),
             standard: true,
             mix: Mix::default(),

@@ -45,6 +45,8 @@ use super::{Step, Truth, Workload};
 /// ```
 #[derive(Debug)]
 pub struct Shop {
+    /// As asked for; drawn from the seed when nobody asked.
+    asked: Option<f64>,
     scale: f64,
     /// Priorities and storage.
     cluster: Vec<Manifest>,
@@ -58,15 +60,16 @@ pub struct Shop {
 impl Default for Shop {
     fn default() -> Self {
         let (cluster, namespaces, apps, tiers) = Default::default();
-        Self { scale: 1.0, cluster, namespaces, places: Arc::new([]), apps, tiers }
+        Self { asked: None, scale: 1.0, cluster, namespaces, places: Arc::new([]), apps, tiers }
     }
 }
 
 impl Shop {
-    /// A workload that is so many times as large: in apps, replicas and actions. By default 1, for ten nodes and a minute.
+    /// A workload that is so many times as large, in apps, replicas and actions; 1 is up to 60 pods in a minute, for ten
+    /// nodes. By default the seed draws it, from 0.15 to 1 and mostly small: many small runs find more than few large ones.
     #[must_use]
     pub fn scale(mut self, scale: f64) -> Self {
-        self.scale = scale.clamp(0.1, 100.0);
+        self.asked = Some(scale.clamp(0.1, 100.0));
         self
     }
 
@@ -84,6 +87,8 @@ impl Shop {
 
     /// Draws who deploys what and where.
     fn cast(&mut self, env: &Env) {
+        let sizes = [(10, 0.15), (6, 0.3), (3, 0.5), (1, 1.0)];
+        self.scale = self.asked.unwrap_or_else(|| Dice::new(env, "scale").weighted(&sizes));
         let dice = Dice::new(env, "cast");
         let own: Vec<Str> = (0..dice.between(1, 2)).map(|at| format!("shop-{at}").into()).collect();
         self.namespaces =
