@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use orch_core::runtime::Runtime;
-use orch_core::{Change, Env, Live, Str};
+use orch_core::{Change, Env, Live, Precondition, Revision, Str};
 use tokio::sync::{Notify, futures::OwnedNotified};
 
 use super::invariant::{Happening, Invariant, Phase, Violation, World};
@@ -50,6 +50,8 @@ struct State {
     /// Writes that a part may still do before it crashes, and whom to tell.
     armed: BTreeMap<Part, (u32, Arc<Notify>)>,
     cluster: Option<Cluster>,
+    /// Who made each change of the log.
+    actors: Vec<Str>,
     starts: u64,
     /// The current second, and the writes in it.
     second: (u64, u64),
@@ -70,6 +72,7 @@ impl Hub {
             patience: Duration::MAX,
             armed: BTreeMap::new(),
             cluster: None,
+            actors: Vec::new(),
             starts: 0,
             second: (0, 0),
         };
@@ -114,6 +117,7 @@ impl Hub {
         };
         let mut state = self.state();
         state.truth.apply(change);
+        state.actors.push(actor.clone());
         state.trace.change(self.0.env.elapsed(), &actor, change);
         self.judge(&mut state, &Happening::Changed { actor: &actor, change });
         let second = self.0.env.elapsed().as_secs();
@@ -194,23 +198,24 @@ impl Hub {
         asked.filter_map(|(name, answer)| answer.err().map(|what| (name, what))).collect()
     }
 
-    /// An acknowledged write must be what the store has at that revision.
-    pub(super) fn acknowledged(&self, actor: &str, live: &Live) {
-        let found = {
+    /// An acknowledged write must be what the store has at that revision, and have been made to what it named.
+    pub(super) fn acknowledged(&self, actor: &str, live: &Live, named: &Precondition) {
+        let fault = {
             let state = self.state();
             let log = state.truth.log();
-            log.binary_search_by_key(&live.revision(), |change| change.revision)
-                .ok()
-                .is_some_and(|at| log[at].key() == live.key())
+            match log.binary_search_by_key(&live.revision(), |change| change.revision) {
+                Ok(at) if log[at].key() == live.key() => {
+                    let is_own = &*state.actors[at] == actor;
+                    let before = log[at].before.as_ref().filter(|_| is_own).map(orch_core::Object::revision);
+                    misses(live, before, named)
+                }
+                _ => Some("which no write made".to_owned()),
+            }
         };
-        if !found {
+        if let Some(fault) = fault {
             self.fail(
                 "acknowledged",
-                format!(
-                    "{actor} was told that {} is at revision {}, which no write made",
-                    live.key(),
-                    live.revision()
-                ),
+                format!("{actor} was told that {} is at revision {}, {fault}", live.key(), live.revision()),
             );
         }
     }
@@ -351,5 +356,42 @@ impl Hub {
         if let Err(error) = done {
             self.fail("harness", error.to_string());
         }
+    }
+}
+
+/// How an acknowledged write was made to another object or state than the one that it named; `before` is the revision that
+/// it replaced, when that is known.
+fn misses(live: &Live, before: Option<Revision>, named: &Precondition) -> Option<String> {
+    if let Some(uid) = named.uid.as_ref().filter(|uid| *uid != live.uid()) {
+        return Some(format!("and meant {uid}, not {}", live.uid()));
+    }
+    // What is so already is not written again: then the revision is the one that was named.
+    let named = named.revision.filter(|named| *named != live.revision())?;
+    let before = before.filter(|before| *before != named)?;
+    Some(format!("and named revision {named}, not {before}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use orch_core::{Object, Registry, kind};
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_write_to_another_state_than_the_one_it_names_is_told() {
+        let info = Registry::built_in().get(kind::PODS).unwrap();
+        let tree = json!({"metadata": {"name": "a", "namespace": "b", "uid": "u"}});
+        let live = Live::from(Object::encode(&info, &tree).unwrap().at(Revision(7)));
+        let check = |uid: Option<&str>, named: Option<u64>, before: Option<u64>, is_missed: bool| {
+            let named = Precondition { uid: uid.map(Str::from), revision: named.map(Revision) };
+            assert_eq!(misses(&live, before.map(Revision), &named).is_some(), is_missed);
+        };
+        check(None, None, Some(5), false);
+        check(Some("u"), Some(5), Some(5), false);
+        check(Some("v"), None, Some(5), true);
+        check(None, Some(4), Some(5), true);
+        check(None, Some(7), Some(5), false);
+        check(None, Some(4), None, false);
     }
 }

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream::unfold;
 use orch_core::{
-    Api, DryRun, Env, Error, Key, Live, Page, Read, Registry, Result, Revision, Select, Str, User, Watch,
-    Watches, Write,
+    Api, DryRun, Env, Error, Key, Live, Page, Precondition, Read, Registry, Result, Revision, Select, Str,
+    User, Watch, Watches, Write,
 };
 
 use super::Happening;
@@ -132,15 +132,15 @@ impl Api for Layer {
             std::future::pending::<()>().await;
             return Vec::new();
         }
-        let tried: Vec<bool> = writes.iter().map(|write| write.options.dry_run == DryRun::All).collect();
-        let answers = ACTOR.scope(self.actor.clone(), self.below.write(writes)).await;
-        for live in answers
+        let named: Vec<Option<Precondition>> = writes
             .iter()
-            .zip(tried)
-            .filter(|(_, tried)| !tried)
-            .filter_map(|(answer, _)| answer.as_ref().ok())
-        {
-            self.hub.acknowledged(&self.actor, live);
+            .map(|write| (write.options.dry_run == DryRun::Off).then(|| write.precondition.clone()))
+            .collect();
+        let answers = ACTOR.scope(self.actor.clone(), self.below.write(writes)).await;
+        for (live, named) in answers.iter().zip(&named) {
+            if let (Ok(live), Some(named)) = (live, named) {
+                self.hub.acknowledged(&self.actor, live, named);
+            }
         }
         answers
     }

@@ -22,9 +22,9 @@ pub(super) async fn act(hub: &Hub, api: &dyn Api, step: &Step) {
 /// Does writes one after the other; what is refused is noted.
 pub(super) async fn write_all(hub: &Hub, api: &dyn Api, why: &str, writes: Vec<Write>) {
     for write in writes {
-        let key = write.key.clone();
+        let (key, named) = (write.key.clone(), write.precondition.clone());
         match insist(hub, api, write).await {
-            Ok(live) => hub.acknowledged(USER, &live),
+            Ok(live) => hub.acknowledged(USER, &live, &named),
             Err(error) => hub.note(USER, &format!("{why}: {key} refused: {error}")),
         }
     }

@@ -4,11 +4,13 @@
 //! against objects alone: no reader, no formula of the parts that are judged is used. Invariant: each keeps what it needs
 //! to judge a change without looking at all objects.
 
+mod adoption;
 mod bound_once;
 mod collection;
 mod desired;
 mod endpoints;
 mod endpoints_follow;
+mod endpoints_planned;
 mod evictions;
 mod finalizers;
 mod fit;
@@ -29,10 +31,12 @@ mod statuses;
 mod testing;
 mod tree;
 
+pub use adoption::Adoption;
 pub use bound_once::BoundOnce;
 pub use collection::Collection;
 pub use desired::Desired;
 pub use endpoints_follow::EndpointsFollow;
+pub use endpoints_planned::EndpointsPlanned;
 pub use evictions::Evictions;
 pub use finalizers::Finalizers;
 pub use fixed_fields::FixedFields;
@@ -65,6 +69,7 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(Revisions::default()),
         Box::new(FixedFields::default()),
         Box::new(OwnFields),
+        Box::new(Adoption::default()),
         Box::new(Finalizers::default()),
         Box::new(Collection::default()),
         Box::new(BoundOnce::default()),
@@ -76,6 +81,7 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(ReplicaCount),
         Box::new(RolloutBounds),
         Box::new(OrderedStart),
+        Box::new(EndpointsPlanned),
         Box::new(EndpointsFollow::default()),
         Box::new(Statuses::default()),
         Box::new(Desired),

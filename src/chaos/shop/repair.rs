@@ -18,7 +18,7 @@ const COMFORTABLE: i64 = 3;
 
 /// Everything that is to be put right.
 pub(super) fn plan(shop: &Shop, truth: &Truth) -> Vec<Write> {
-    let mut writes: Vec<Write> = admin::lost(truth);
+    let mut writes: Vec<Write> = admin::to_put_back(truth);
     for node in pick::nodes(truth) {
         let cordoned = node.tree()["spec"]["unschedulable"] == true;
         writes.extend(cordoned.then(|| merge(node, json!({"spec": {"unschedulable": null}}))));

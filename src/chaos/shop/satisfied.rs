@@ -16,6 +16,13 @@ pub(super) fn check(shop: &Shop, truth: &Truth) -> Result<(), String> {
             return Err(format!("{} is not there", manifest.key));
         }
     }
+    let is_lost = |pod: &&Live| {
+        let node = pod.field("spec.nodeName").filter(|node| !node.is_empty());
+        node.is_some_and(|node| truth.get(&Key::cluster(kind::NODES, node)).is_none())
+    };
+    if let Some(pod) = truth.of(kind::PODS).find(is_lost) {
+        return Err(format!("{} is bound to a node that is gone", pod.key()));
+    }
     for place in shop.places.iter() {
         if let Some(live) = all(truth, place).find(|live| live.header().is_terminating()) {
             return Err(format!("{} is still there, and is to go", live.key()));

@@ -88,6 +88,7 @@ fn deployment(truth: &Truth, deployment: &Live) -> Result<(), String> {
     let sets: Vec<_> = truth.controlled(deployment.uid(), kind::REPLICA_SETS).map(|set| set.tree()).collect();
     let sum = |pointer: &str| sets.iter().map(|set| set.pointer(pointer).map_or(0, number)).sum::<i64>();
     let new = sets.iter().find(|set| same_template(&set["spec"]["template"], &spec["template"]));
+    revision(deployment, &tree, &sets, new)?;
     let available = sum("/status/availableReplicas");
     let all = [
         ("replicas", sum("/status/replicas")),
@@ -103,6 +104,33 @@ fn deployment(truth: &Truth, deployment: &Live) -> Result<(), String> {
     let is_available = available >= number(&spec["replicas"]) - max_unavailable(spec);
     let said = condition(status, "Available").map_or("", |condition| text(&condition["status"]));
     same(&format!("Available of {}", deployment.key()), &said, &if is_available { "True" } else { "False" })
+}
+
+/// The ReplicaSet of the template has the highest revision, and the Deployment says so (`SetNewReplicaSetAnnotations` of
+/// `pkg/controller/deployment/util/deployment_util.go`): `kubectl rollout undo` goes by it.
+fn revision(
+    deployment: &Live,
+    tree: &Value,
+    sets: &[std::sync::Arc<Value>],
+    new: Option<&std::sync::Arc<Value>>,
+) -> Result<(), String> {
+    let Some(new) = new else { return Ok(()) };
+    let of = |tree: &Value| {
+        text(&tree["metadata"]["annotations"]["deployment.kubernetes.io/revision"]).parse().unwrap_or(0)
+    };
+    let (said, newest): (i64, i64) = (of(tree), of(new));
+    same(&format!("the revision of {}", deployment.key()), &said, &newest)?;
+    let as_high =
+        sets.iter().find(|set| set["metadata"]["uid"] != new["metadata"]["uid"] && of(set) >= newest);
+    match as_high {
+        Some(old) => Err(format!(
+            "the template of {} has the revision {newest}, and the old {} has {}",
+            deployment.key(),
+            old["metadata"]["name"],
+            of(old)
+        )),
+        None => Ok(()),
+    }
 }
 
 /// How many pods of a Deployment may be unavailable (`MaxUnavailable` of `pkg/controller/deployment/util`).

@@ -110,6 +110,15 @@ pub(in super::super) fn lost(truth: &Truth) -> Vec<Write> {
     absent.map(|(key, before)| Write::create(key.clone(), again(&key.name, &before))).collect()
 }
 
+/// The same in the end, when an administrator waits, for every other node, until the cluster has removed its pods.
+pub(in super::super) fn to_put_back(truth: &Truth) -> Vec<Write> {
+    let is_patient = |name: &str| name.bytes().last().is_some_and(|byte| byte % 2 == 0);
+    let has_pods = |name: &str| truth.of(kind::PODS).any(|pod| pod.field("spec.nodeName") == Some(name));
+    let mut writes = lost(truth);
+    writes.retain(|write| !is_patient(&write.key.name) || !has_pods(&write.key.name));
+    writes
+}
+
 fn again(name: &str, before: &orch_core::Object) -> Value {
     let labels: serde_json::Map<String, Value> =
         before.header().labels.iter().map(|(name, value)| (name.to_string(), json!(&**value))).collect();
