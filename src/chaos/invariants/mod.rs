@@ -15,12 +15,14 @@ mod evictions;
 mod finalizers;
 mod fit;
 mod fixed_fields;
+mod fresh_view;
 mod node_capacity;
 mod one_per_identity;
 mod ordered_start;
 mod own_fields;
 mod placements_fit;
 mod pod_lifecycle;
+mod propagation;
 mod quiet;
 mod removal;
 mod replica_count;
@@ -40,12 +42,14 @@ pub use endpoints_planned::EndpointsPlanned;
 pub use evictions::Evictions;
 pub use finalizers::Finalizers;
 pub use fixed_fields::FixedFields;
+pub use fresh_view::FreshView;
 pub use node_capacity::NodeCapacity;
 pub use one_per_identity::OnePerIdentity;
 pub use ordered_start::OrderedStart;
 pub use own_fields::OwnFields;
 pub use placements_fit::PlacementsFit;
 pub use pod_lifecycle::PodLifecycle;
+pub use propagation::Propagation;
 pub use quiet::Quiet;
 pub use replica_count::ReplicaCount;
 pub use revisions::Revisions;
@@ -72,12 +76,14 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(Adoption::default()),
         Box::new(Finalizers::default()),
         Box::new(Collection::default()),
+        Box::new(Propagation::default()),
         Box::new(BoundOnce::default()),
         Box::new(PlacementsFit::default()),
         Box::new(NodeCapacity::default()),
         Box::new(PodLifecycle::default()),
         Box::new(OnePerIdentity::default()),
         Box::new(Evictions::default()),
+        Box::new(FreshView::default()),
         Box::new(ReplicaCount),
         Box::new(RolloutBounds),
         Box::new(OrderedStart),

@@ -104,7 +104,12 @@ fn sets(view: &dyn View, deployment: &Object, plan: &Plan) -> Vec<Set> {
             uid: set.uid().clone(),
             before,
             after: after.unwrap_or(before),
-            available: number(&tree["status"]["availableReplicas"]),
+            // What a status says that is older than what is asked by now may be about to go.
+            available: if number(&tree["status"]["observedGeneration"]) >= set.header().generation {
+                number(&tree["status"]["availableReplicas"])
+            } else {
+                0
+            },
             actual: number(&tree["status"]["replicas"]),
             sized_for: sized_for.parse().ok().filter(|size| *size >= 0),
         }

@@ -56,10 +56,14 @@ const ACTIONS: &[(usize, Action)] = &[
     (2, pods::hold),
     (2, pods::take_identity),
     (1, pods::price),
+    (2, pods::delete_again),
+    (1, pods::bind),
+    (2, pods::delete_the_late),
     (5, deletion::workload),
     (2, deletion::replica_set),
     (2, deletion::namespace),
     (2, deletion::held),
+    (2, deletion::shared),
     (2, by_hand::scale_replica_set),
     (2, by_hand::delete_claim),
     (2, by_hand::delete_slices),
@@ -166,7 +170,7 @@ mod tests {
             let apps = [
                 App::deployment(&env, "shop-0", "web0", 8),
                 App::stateful_set(&env, "shop-0", "db0", 4),
-                App::replica_set(&env, "default", "set0", 3),
+                App::replica_set(&env, "shop-0", "set0", 3),
             ];
             let apps = apps.map(Arc::new);
             let (at, span) = (Duration::from_secs(50), Duration::from_secs(60));

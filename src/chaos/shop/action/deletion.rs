@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use orch_core::{Key, Propagation, Write, kind};
+use serde_json::{Value, json};
 
 use super::super::super::{Step, Truth};
 use super::super::app::App;
@@ -75,7 +76,7 @@ pub(super) fn namespace(scene: &Scene<'_>) -> Vec<Step> {
             if truth.get(&key).is_some() {
                 return Vec::new();
             }
-            let namespace = Manifest::new(kind::NAMESPACES, "", &key.name, serde_json::json!({}));
+            let namespace = Manifest::new(kind::NAMESPACES, "", &key.name, json!({}));
             let all = apps.iter().flat_map(|app| app.needs.iter().chain([&app.workload]));
             [&namespace].into_iter().chain(all).map(Manifest::create).collect()
         };
@@ -102,6 +103,47 @@ pub(super) fn held(scene: &Scene<'_>) -> Vec<Step> {
         let what = format!("let {key} go, which a finalizer holds");
         let act = move |truth: &Truth| truth.get(&key).and_then(let_go).into_iter().collect();
         steps.extend(scene.later((3000, 15_000), what, act));
+    }
+    steps
+}
+
+/// Two apps share a ConfigMap that belongs to both; one of them goes.
+pub(super) fn shared(scene: &Scene<'_>) -> Vec<Step> {
+    let Some(app) = scene.any_app() else { return Vec::new() };
+    let place = app.key().namespace.clone();
+    let others: Vec<_> = scene
+        .apps
+        .iter()
+        .filter(|other| other.key().namespace == place && other.key() != app.key())
+        .collect();
+    if others.is_empty() {
+        return Vec::new();
+    }
+    let other = Arc::clone(scene.dice.pick(&others));
+    let key = Key::new(kind::CONFIG_MAPS, place.clone(), format!("shared-{}", scene.number));
+    let what = format!("create {key}, which belongs to {} and {}", app.key(), other.key());
+    let owners = [app.key().clone(), other.key().clone()];
+    let made = key.clone();
+    let act = move |truth: &Truth| {
+        let owner = |key: &Key| {
+            let live = truth.get(key).filter(|live| !live.header().is_terminating())?;
+            let tree = live.tree();
+            Some(json!({"apiVersion": tree["apiVersion"], "kind": tree["kind"], "name": &*key.name,
+                "uid": &**live.uid()}))
+        };
+        let all: Option<Vec<Value>> = owners.iter().map(owner).collect();
+        match all.filter(|_| is_open(truth, &made.namespace)) {
+            Some(all) => vec![Write::create(made.clone(), json!({"metadata": {"ownerReferences": all}}))],
+            None => Vec::new(),
+        }
+    };
+    let mut steps = vec![scene.step(what, act)];
+    let key = app.key().clone();
+    let act = on(&key, |live| Some(Write::delete(live.key().clone())));
+    steps.extend(scene.later((500, 6000), format!("delete {}", app.key()), act));
+    if scene.dice.one_in(2) {
+        let what = format!("create {} again if it is gone", app.key());
+        steps.extend(scene.later((7000, 15_000), what, move |truth| missing(truth, &app)));
     }
     steps
 }

@@ -168,3 +168,50 @@ pub(super) fn price(scene: &Scene<'_>) -> Vec<Step> {
     };
     vec![scene.step(format!("set the cost of deleting pod no. {number} to {cost}"), act)]
 }
+
+/// A pod that is being deleted is deleted once more, with another grace.
+pub(super) fn delete_again(scene: &Scene<'_>) -> Vec<Step> {
+    let (number, grace) = (scene.dice.any(), scene.dice.pick(&[1, 5, 300]));
+    let places = scene.places.clone();
+    let act = move |truth: &Truth| {
+        let pods = places.iter().flat_map(|place| truth.in_namespace(kind::PODS, place));
+        let going = nth(pods.filter(|pod| pod.header().is_terminating()), number);
+        going.map(|pod| Write::delete(pod.key().clone()).grace(grace)).into_iter().collect()
+    };
+    let what = format!("delete pod no. {number} of those that are going once more, with grace {grace}");
+    let mut steps = delete(scene);
+    steps.extend(scene.later((50, 3000), what, act));
+    steps
+}
+
+/// Somebody binds a pod by hand, to a node of their choice: no business of theirs when it has one.
+pub(super) fn bind(scene: &Scene<'_>) -> Vec<Step> {
+    let (number, other, places) = (scene.dice.any(), scene.dice.any(), scene.places.clone());
+    let act = move |truth: &Truth| {
+        let bound = |pod: &&Live| pod.field("spec.nodeName").is_some_and(|node| !node.is_empty());
+        let pod = nth(staying(truth, &places, kind::PODS).filter(bound), number);
+        let bind = |pod: &Live| {
+            let node = nth(super::super::pick::nodes(truth), other)?;
+            Some(Write::bind(pod.key().clone(), &node.key().name))
+        };
+        pod.and_then(bind).into_iter().collect()
+    };
+    vec![scene.step(format!("bind pod no. {number}, which has a node, to node no. {other}"), act)]
+}
+
+/// Somebody acts on what they read long ago: deletes a pod that is gone, and whose name another has.
+pub(super) fn delete_the_late(scene: &Scene<'_>) -> Vec<Step> {
+    let (number, places) = (scene.dice.any(), scene.places.clone());
+    let act = move |truth: &Truth| {
+        let select = orch_core::Select::kind(kind::PODS);
+        let gone = truth.between(&select, orch_core::Revision::ZERO, truth.revision());
+        let late: Vec<_> = gone
+            .filter_map(|change| change.now.is_none().then(|| change.before.clone()).flatten())
+            .filter(|pod| places.contains(&pod.key().namespace))
+            .filter(|pod| truth.get(pod.key()).is_some_and(|live| !live.header().is_terminating()))
+            .collect();
+        let one = number.checked_rem(late.len()).map(|at| &late[at]);
+        one.map(|pod| Write::delete(pod.key().clone()).of(pod.uid())).into_iter().collect()
+    };
+    vec![scene.step(format!("delete a pod no. {number} that is gone, by its uid"), act)]
+}
