@@ -3,7 +3,9 @@
 //! Sources: `ValidateControllerRevisionUpdate`, `ValidateStatefulSetUpdate`, `ValidateReplicaSetUpdate` and
 //! `ValidateDeploymentUpdate` of `pkg/apis/apps/validation/validation.go`; `ValidatePodUpdate`,
 //! `ValidatePersistentVolumeClaimUpdate` and `ValidateServiceUpdate` of `pkg/apis/core/validation/validation.go`;
-//! <https://kubernetes.io/docs/concepts/services-networking/cluster-ip-allocation/>. A Service gives its address up only
+//! <https://kubernetes.io/docs/concepts/services-networking/cluster-ip-allocation/>;
+//! <https://kubernetes.io/docs/concepts/storage/persistent-volumes/#binding> (a volume and a claim are bound to each other
+//! alone, and a released volume is nobody else's before an administrator makes it so). A Service gives its address up only
 //! when it becomes an `ExternalName`.
 
 use std::collections::BTreeMap;
@@ -59,6 +61,13 @@ fn fixed(before: &Object, now: &Object) -> Option<&'static str> {
         kind::PERSISTENT_VOLUME_CLAIMS => {
             let named = before.part_field(Part::Spec, "volumeName").is_some_and(|name| name != b"\"\"");
             if named { in_spec(&["volumeName"]) } else { None }
+        }
+        kind::PERSISTENT_VOLUMES => {
+            let claim = |object: &Object| {
+                object.body_tree()["spec"]["claimRef"]["uid"].as_str().unwrap_or_default().to_owned()
+            };
+            let of = claim(before);
+            (!of.is_empty() && claim(now) != of).then_some("claimRef.uid")
         }
         kind::PODS => {
             let fields =
@@ -150,6 +159,13 @@ mod tests {
         };
         check(claim(""), json!({"spec": {"volumeName": "v"}}), None);
         check(claim("v"), json!({"spec": {"volumeName": "w"}}), Some("changed volumeName"));
+        let volume = |uid: &str| {
+            let mut volume = plain("v1", "PersistentVolume", "v");
+            volume["spec"] = json!({"claimRef": {"name": "c", "namespace": "shop", "uid": uid}});
+            volume
+        };
+        check(volume(""), json!({"spec": {"claimRef": {"uid": "c"}}}), None);
+        check(volume("c"), json!({"spec": {"claimRef": {"uid": "d"}}}), Some("claimRef.uid"));
         check(pod("p", "a"), json!({"spec": {"restartPolicy": "Never"}}), Some("spec.restartPolicy"));
     }
 

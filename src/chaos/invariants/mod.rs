@@ -15,6 +15,7 @@ mod evictions;
 mod finalizers;
 mod fit;
 mod fixed_fields;
+mod forced_removal;
 mod fresh_view;
 mod node_capacity;
 mod one_per_identity;
@@ -42,6 +43,7 @@ pub use endpoints_planned::EndpointsPlanned;
 pub use evictions::Evictions;
 pub use finalizers::Finalizers;
 pub use fixed_fields::FixedFields;
+pub use forced_removal::ForcedRemoval;
 pub use fresh_view::FreshView;
 pub use node_capacity::NodeCapacity;
 pub use one_per_identity::OnePerIdentity;
@@ -81,6 +83,7 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(PlacementsFit::default()),
         Box::new(NodeCapacity::default()),
         Box::new(PodLifecycle::default()),
+        Box::new(ForcedRemoval::default()),
         Box::new(OnePerIdentity::default()),
         Box::new(Evictions::default()),
         Box::new(FreshView::default()),
