@@ -19,7 +19,7 @@ use crate::agent::MemoryDisk;
 const FINALIZER: &str = "orch.local/node-directory";
 /// Who made the volume.
 const PROVISIONED_BY: &str = "pv.kubernetes.io/provisioned-by";
-/// Between tries to remove a directory, as the agent's other steps that failed.
+/// Between tries to remove a directory or its finalizer, as the agent's other steps that failed.
 const RETRY: Duration = Duration::from_secs(10);
 
 /// Removes the directories of one node under `root`, for ever. Dropping the future leaves a volume as it was, or its
@@ -54,11 +54,14 @@ async fn work(
             tracing::warn!(%error, volume = %volume.key(), "directory not removed; trying again");
             env.sleep(RETRY).await;
         }
-        match release(&*api, volume).await {
-            Ok(()) => {}
+        // Nobody else tells of this volume again.
+        while let Err(error) = release(&*api, volume).await {
             // Whoever was first has made a change that will be seen here.
-            Err(error) if error.is_conflict() || error.is_not_found() => {}
-            Err(error) => tracing::warn!(%error, volume = %volume.key(), "finalizer not removed"),
+            if error.is_conflict() || error.is_not_found() {
+                break;
+            }
+            tracing::warn!(%error, volume = %volume.key(), "finalizer not removed; trying again");
+            env.sleep(RETRY).await;
         }
     }
 }
@@ -94,7 +97,9 @@ async fn release(api: &dyn Api, volume: &Live) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use orch_api::LocalApi;
     use orch_core::{Object, Registry};
+    use orch_store::{Faults, Faulty, MemStore};
 
     use super::*;
 
@@ -121,6 +126,39 @@ mod tests {
         check(&volume(&[], "/volumes/pvc-1", true), None);
         check(&volume(&[FINALIZER], "/volumes/../etc", true), None);
         check(&volume(&[FINALIZER], "/etc", true), None);
+    }
+
+    /// Found by chaos (seed 143): the Api did not answer once, and the volume kept its finalizer for ever.
+    #[test]
+    fn the_finalizer_goes_however_often_the_api_fails() {
+        orch_core::sim::run(1, |env| async move {
+            let registry = Arc::new(Registry::built_in());
+            let store = Arc::new(MemStore::new(Arc::clone(&registry)));
+            let store = Arc::new(Faulty::new(store, env.child("store"), Faults::quiet()));
+            let api: Arc<dyn Api> =
+                Arc::new(LocalApi::builder(Arc::clone(&store) as _, env.clone(), registry).build());
+            let tree = json!({
+                "metadata": {"name": "pvc-1", "labels": {"kubernetes.io/hostname": "n1"},
+                    "finalizers": [FINALIZER], "annotations": {PROVISIONED_BY: FINALIZER}},
+                "spec": {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"],
+                    "local": {"path": "/volumes/pvc-1"}, "nodeAffinity": {"required": {"nodeSelectorTerms":
+                        [{"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["n1"]}]}]}}},
+            });
+            let key = orch_core::Key::cluster(kind::PERSISTENT_VOLUMES, "pvc-1");
+            api.one(Write::create(key.clone(), tree)).await.unwrap();
+            let disk = MemoryDisk::default();
+            let agent = env.child("agent");
+            let work = run_on(disk, Arc::clone(&api), agent.clone(), "n1", "/volumes".into());
+            agent.spawn(work);
+            env.sleep(Duration::from_secs(1)).await;
+            api.one(Write::delete(key.clone())).await.unwrap();
+            store.set(Faults::quiet().unavailable(1.0));
+            env.sleep(RETRY * 3).await;
+            store.heal();
+            env.sleep(RETRY * 2).await;
+            assert!(api.read(&key).await.unwrap_err().is_not_found());
+            agent.crash();
+        });
     }
 
     #[test]

@@ -185,10 +185,22 @@ pub(super) fn of_the_cluster(env: &Env) -> Vec<Manifest> {
         "provisioner": orch_controllers::volume::NODE_DIRECTORY, "volumeBindingMode": "WaitForFirstConsumer",
         "reclaimPolicy": dice.pick(&["Delete", "Delete", "Retain"]),
     });
-    vec![
+    // Disks that somebody has put into machines, for whoever asks for one of their size.
+    let disks = (0..dice.pick(&[0, 0, 1, 3])).map(|number| {
+        let zone = json!({"key": "zone", "operator": "In", "values": [dice.pick(&["a", "b", "c"])]});
+        let required = json!({"nodeSelectorTerms": [{"matchExpressions": [zone]}]});
+        let spec = json!({
+            "capacity": {"storage": dice.pick(&["500Mi", "1Gi", "2Gi"])}, "accessModes": ["ReadWriteOnce"],
+            "storageClassName": CLASS, "persistentVolumeReclaimPolicy": "Retain",
+            "local": {"path": format!("/srv/disk-{number}")}, "nodeAffinity": {"required": required},
+        });
+        Manifest::new(kind::PERSISTENT_VOLUMES, "", &format!("disk-{number}"), json!({"spec": spec}))
+    });
+    let others = [
         priority("low", -10, "PreemptLowerPriority"),
         priority("high", 1000, "PreemptLowerPriority"),
         priority("patient", 500, "Never"),
         Manifest::new(kind::STORAGE_CLASSES, "", CLASS, class),
-    ]
+    ];
+    others.into_iter().chain(disks).collect()
 }

@@ -58,6 +58,9 @@ fn container(dice: &Dice, app: &str) -> Value {
     let (cpu, memory) = dice.weighted(&[(6, SIZES[0]), (3, SIZES[1]), (2, SIZES[2])]);
     if !dice.one_in(8) {
         container["resources"] = json!({"requests": {"cpu": cpu, "memory": memory}});
+        if dice.one_in(4) {
+            container["resources"]["limits"] = json!({"cpu": cpu, "memory": memory});
+        }
     }
     let mut env = vec![json!({"name": "GREETING", "value": "hello"})];
     if dice.one_in(3) {
@@ -68,9 +71,13 @@ fn container(dice: &Dice, app: &str) -> Value {
         let key = json!({"secretKeyRef": {"name": app, "key": "password"}});
         env.push(json!({"name": "PASSWORD", "valueFrom": key}));
     }
-    if dice.one_in(6) {
-        env.push(json!({"name": "POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}));
-        container["envFrom"] = json!([{"configMapRef": {"name": app, "optional": true}}]);
+    if dice.one_in(4) {
+        about_itself(dice, &mut env);
+        let config = json!({"configMapRef": {"name": app, "optional": true}});
+        let secret = json!({"prefix": "SECRET_", "secretRef": {"name": app, "optional": true}});
+        container["envFrom"] = json!([config, secret]);
+        container["command"] = json!(["serve", "--as=$(POD)", "--raw=$$(POD)", "--else=$(NOBODY)"]);
+        container["args"] = json!(["$(GREETING)"]);
     }
     container["env"] = env.into();
     if dice.one_in(3) {
@@ -85,6 +92,39 @@ fn container(dice: &Dice, app: &str) -> Value {
         container["startupProbe"] = probe(dice, 1, 15);
     }
     container
+}
+
+/// What a pod is told of itself.
+fn about_itself(dice: &Dice, env: &mut Vec<Value>) {
+    let fields = [
+        "metadata.name",
+        "metadata.namespace",
+        "metadata.uid",
+        "metadata.labels['app']",
+        "metadata.annotations['sim.orch.local/ready-after']",
+        "spec.nodeName",
+        "spec.serviceAccountName",
+        "status.hostIP",
+        "status.podIP",
+        "status.podIPs",
+    ];
+    for name in ["POD", "FIELD", "OTHER"] {
+        env.push(json!({"name": name, "valueFrom": {"fieldRef": {"fieldPath": dice.pick(&fields)}}}));
+    }
+    let resources = ["limits.cpu", "limits.memory", "requests.cpu", "requests.memory"];
+    for name in ["ROOM", "MORE"] {
+        let resource = dice.pick(&resources);
+        let divisor = match (resource.ends_with("cpu"), dice.below(2)) {
+            (true, 0) => "1m",
+            (false, 0) => "1Mi",
+            _ => "1",
+        };
+        let from = json!({"resource": resource, "divisor": divisor});
+        env.push(json!({"name": name, "valueFrom": {"resourceFieldRef": from}}));
+    }
+    let absent = json!({"key": "nothing", "name": "nobody", "optional": true});
+    env.push(json!({"name": "ABSENT", "valueFrom": {"configMapKeyRef": absent}}));
+    env.push(json!({"name": "WELCOME", "value": "$(GREETING), $(POD) and $(NOBODY); costs $$5"}));
 }
 
 fn probe(dice: &Dice, period: usize, failures: usize) -> Value {
@@ -129,17 +169,39 @@ fn hook(dice: &Dice, spec: &mut Value) {
 }
 
 fn volumes(dice: &Dice, app: &str, spec: &mut Value) {
-    let volume = match dice.below(4) {
+    let mode = dice.pick(&[0o400, 0o644]);
+    let items = json!([{"key": "motd", "path": "etc/motd", "mode": mode}]);
+    let volume = match dice.below(7) {
         0 => json!({"name": "data", "configMap": {"name": app}}),
         1 => json!({"name": "data", "secret": {"secretName": app, "optional": dice.one_in(2)}}),
         2 => json!({"name": "data", "emptyDir": {}}),
-        _ => {
-            let item = json!({"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}});
-            json!({"name": "data", "downwardAPI": {"items": [item]}})
-        }
+        3 => json!({"name": "data", "configMap": {"name": app, "items": items, "defaultMode": mode}}),
+        4 => json!({"name": "data", "hostPath": {"path": "/srv/shop", "type": "DirectoryOrCreate"}}),
+        5 => json!({"name": "data", "projected": {"sources": [
+            {"configMap": {"name": app, "items": items}},
+            {"secret": {"name": app, "optional": true}},
+            {"downwardAPI": downward()},
+        ]}}),
+        _ => json!({"name": "data", "downwardAPI": downward()}),
     };
     spec["volumes"] = json!([volume]);
     spec["containers"][0]["volumeMounts"] = json!([{"name": "data", "mountPath": "/srv/data"}]);
+    if dice.one_in(4) {
+        // Expanded with what the container is told.
+        spec["containers"][0]["volumeMounts"][0]["subPathExpr"] = json!("for-$(GREETING)");
+        if spec["volumes"][0].get("emptyDir").is_none() && spec["volumes"][0].get("hostPath").is_none() {
+            spec["volumes"] = json!([{"name": "data", "emptyDir": {}}]);
+        }
+    }
+}
+
+/// Files about the pod itself.
+fn downward() -> Value {
+    json!({"items": [
+        {"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}},
+        {"path": "annotations", "fieldRef": {"fieldPath": "metadata.annotations"}},
+        {"path": "room", "resourceFieldRef": {"containerName": "main", "resource": "requests.cpu", "divisor": "1m"}},
+    ]})
 }
 
 /// Where it may run, and before whom.
