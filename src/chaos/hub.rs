@@ -135,6 +135,12 @@ impl Hub {
         }
     }
 
+    /// How many writes there were in this second.
+    pub(super) fn writes_now(&self) -> u64 {
+        let (second, writes) = self.state().second;
+        if second == self.0.env.elapsed().as_secs() { writes } else { 0 }
+    }
+
     /// Somebody is about to call the Api or a runtime.
     pub(super) fn called(&self, who: &str) {
         if count(&mut self.state().calls, self.0.env.elapsed()) == SPIN {

@@ -21,6 +21,10 @@ use crate::Part;
 /// How long a client waits for an Api that does not answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// So many writes in a second are more than clients are let to make (`--kube-api-qps`), so each later call in it waits a
+/// little. Else a loop through a late view, which Kubernetes has too, would go on for ever in no time.
+const SURGE: (u64, Duration) = (500, Duration::from_millis(10));
+
 /// The Api as one part sees it.
 pub(super) struct Layer {
     below: Arc<dyn Api>,
@@ -115,6 +119,9 @@ fn severable(inner: Watch, hub: Hub, actor: Str) -> Watch {
 #[async_trait]
 impl Api for Layer {
     async fn write(&self, mut writes: Vec<Write>) -> Vec<Result<Live>> {
+        if self.hub.writes_now() > SURGE.0 {
+            self.env.sleep(SURGE.1).await;
+        }
         if let Err(error) = self.reach().await {
             return writes.iter().map(|_| Err(error.clone())).collect();
         }

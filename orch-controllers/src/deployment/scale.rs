@@ -24,6 +24,13 @@ pub(super) fn scale(turn: &mut Turn<'_>) {
         }
     } else if matches!(turn.facts.strategy, Strategy::Rolling { .. }) {
         spread(turn);
+    } else {
+        // Nothing is spread where all old pods go first. Upstream leaves the change open here, and the Deployment is stuck
+        // when somebody has scaled an old ReplicaSet by hand.
+        let active: Vec<usize> = (0..turn.sets.len()).filter(|at| turn.sets[*at].replicas > 0).collect();
+        for at in active {
+            turn.note_size(at);
+        }
     }
 }
 

@@ -252,6 +252,29 @@ fn recreate_waits_until_the_last_old_pod_has_ended() {
     assert_eq!(sizes(&view.plan(&key()))[0].1, 3);
 }
 
+/// Found by chaos (seed 5672): an old ReplicaSet was scaled by hand, the size of the Deployment changed, and it stood still.
+#[test]
+fn recreate_goes_on_after_a_change_of_size_with_several_replica_sets() {
+    let mut tree = deployment(3, json!(0), json!(0));
+    tree["spec"]["strategy"] = json!({"type": "Recreate"});
+    let sized = |image: &str, revision: i32, desired: &str| {
+        let mut set = set(image, 2, 2, revision);
+        set["metadata"]["annotations"]["deployment.kubernetes.io/desired-replicas"] = json!(desired);
+        set
+    };
+    let mut view = view([tree, sized("v1", 1, "5"), sized("v0", 2, "5")]);
+    let plan = view.plan(&key());
+    let noted: Vec<_> =
+        plan.writes.iter().filter(|write| write.key.kind == kind::REPLICA_SETS).map(body).collect();
+    let desired = "deployment.kubernetes.io/desired-replicas";
+    assert!(noted.len() == 2 && noted.iter().all(|patch| patch["metadata"]["annotations"][desired] == "3"));
+    view.put(sized("v1", 1, "3"));
+    view.put(sized("v0", 2, "3"));
+    let mut ended = sizes(&view.plan(&key()));
+    ended.sort();
+    assert_eq!(ended, [("v0".to_owned(), 0), ("v1".to_owned(), 0)]);
+}
+
 #[test]
 fn a_paused_deployment_scales_but_does_not_roll_out() {
     let mut tree = deployment(3, json!(1), json!(0));

@@ -1,6 +1,7 @@
 //! Turns: observe and plan on the view, then write.
 
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
@@ -148,7 +149,34 @@ fn is_gone(error: &Error) -> bool {
 
 /// After a write whose outcome is unknown, or to something that is gone, the barrier is a fresh consistent read. A write
 /// of unknown outcome may still come later: names and preconditions must suffice then.
+///
+/// Asked for until it is answered: the key has no turn before, since what it did is not known.
 async fn fresh_revision(lane: &Lane, kinds: &[Kind]) -> Option<Revision> {
-    let select = Select::kinds(kinds.iter().copied().filter(|kind| lane.needs.includes(*kind)));
-    lane.api.list(&select, None, 1).await.ok().map(|page| page.revision)
+    let followed: Vec<Kind> = kinds.iter().copied().filter(|kind| lane.needs.includes(*kind)).collect();
+    if followed.is_empty() {
+        return None;
+    }
+    let select = Select::kinds(followed);
+    let mut wait = FRESH.0;
+    loop {
+        match lane.api.list(&select, None, 1).await {
+            Ok(page) => return Some(page.revision),
+            Err(error) if is_passing(&error) => {
+                lane.env.sleep(wait).await;
+                wait = (wait * 2).min(FRESH.1);
+            }
+            Err(error) => {
+                tracing::warn!(%error, controller = lane.controller.name(), "no fresh read");
+                return None;
+            }
+        }
+    }
+}
+
+/// First and longest wait between two tries of a fresh read.
+const FRESH: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(5));
+
+/// Whether a read that failed so is worth another try.
+fn is_passing(error: &Error) -> bool {
+    matches!(error, Error::Unavailable { .. } | Error::TooManyRequests { .. } | Error::OutcomeUnknown { .. })
 }

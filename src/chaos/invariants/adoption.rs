@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use orch_core::{Change, Object, OwnerReference, Revision, Str};
+use orch_core::{Change, Object, OwnerReference, Revision, Str, kind};
 
 use super::tree::is_person;
 use crate::chaos::{Happening, Invariant, World};
@@ -36,7 +36,9 @@ impl Invariant for Adoption {
 
 /// The controller that a change gives an object.
 fn new_controller<'a>(before: &Object, now: &'a Object) -> Option<&'a OwnerReference> {
-    let owner = now.header().controller()?;
+    // Claims belong to pods and sets by their retention policy, and are not adopted.
+    let is_adopted = [kind::PODS, kind::REPLICA_SETS, kind::CONTROLLER_REVISIONS].contains(&now.key().kind);
+    let owner = now.header().controller().filter(|_| is_adopted)?;
     (!before.header().owners.iter().any(|known| known.uid == owner.uid)).then_some(owner)
 }
 

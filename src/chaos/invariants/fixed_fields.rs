@@ -66,8 +66,9 @@ fn fixed(before: &Object, now: &Object) -> Option<&'static str> {
             let claim = |object: &Object| {
                 object.body_tree()["spec"]["claimRef"]["uid"].as_str().unwrap_or_default().to_owned()
             };
-            let of = claim(before);
-            (!of.is_empty() && claim(now) != of).then_some("claimRef.uid")
+            // A volume that was named for a claim which got another is free again.
+            let (of, now) = (claim(before), claim(now));
+            (!of.is_empty() && !now.is_empty() && now != of).then_some("claimRef.uid")
         }
         kind::PODS => {
             let fields =

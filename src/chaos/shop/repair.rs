@@ -131,7 +131,9 @@ fn takes_identity(truth: &Truth, pod: &Live) -> bool {
 /// Whether a Deployment replaces the pod as soon as its template works.
 fn is_of_deployment(truth: &Truth, pod: &Live) -> bool {
     let owner = pod.header().controller().and_then(|owner| truth.by_uid(&owner.uid));
-    owner.is_some_and(|owner: &Live| is_owned_by(owner, "Deployment"))
+    // A pod that was adopted is not of its template.
+    let is_made_by = |owner: &Live| pod.key().name.starts_with(&*owner.key().name);
+    owner.is_some_and(|owner: &Live| is_owned_by(owner, "Deployment") && is_made_by(owner))
 }
 
 #[cfg(test)]
