@@ -3,6 +3,7 @@
 //! - [`LocalApi`]: the [`Api`](orch_core::Api) in process, over any [`Store`](orch_core::Store).
 //! - [`apply`]: manifests as `kubectl apply` applies them.
 //! - [`manifest`]: files of manifests, parsed with the place of every field.
+//! - [`printers`]: the columns and cells of tables.
 //! - [`schema`]: the structure of Kubernetes' own kinds.
 //! - [`validate`]: the rules of Kubernetes' own kinds.
 //!
@@ -14,6 +15,7 @@ mod defaults;
 mod local;
 pub mod manifest;
 mod merge;
+pub mod printers;
 pub mod schema;
 mod services;
 mod strategy;
