@@ -27,7 +27,8 @@ mod tests;
 use orch_core::{Kind, kind};
 use serde_json::Value;
 
-use crate::tree::{Set, Tree};
+use crate::schema::{self, TypeRef};
+use crate::tree::{Get, Set, Tree};
 
 /// A form in which stored objects are served beside that in which they are stored.
 pub struct Form {
@@ -35,6 +36,8 @@ pub struct Form {
     pub group: &'static str,
     /// Its version.
     pub version: &'static str,
+    /// Its kind, as manifests write it.
+    pub kind: &'static str,
     /// Its plural resource, as it stands in paths.
     pub resource: &'static str,
     /// The kind under which the objects are stored.
@@ -57,6 +60,7 @@ static FORMS: &[Form] = &[
     Form {
         group: "autoscaling",
         version: "v1",
+        kind: "HorizontalPodAutoscaler",
         resource: "horizontalpodautoscalers",
         stored: kind::HORIZONTAL_POD_AUTOSCALERS,
         stored_version: "autoscaling/v2",
@@ -67,6 +71,7 @@ static FORMS: &[Form] = &[
     Form {
         group: "events.k8s.io",
         version: "v1",
+        kind: "Event",
         resource: "events",
         stored: kind::EVENTS,
         stored_version: "v1",
@@ -82,6 +87,14 @@ pub fn forms() -> &'static [Form] {
     FORMS
 }
 
+/// The form in which an object of that kind was sent, if it is not the stored one.
+pub(crate) fn sent_as(kind: Kind, tree: &Value) -> Option<&'static Form> {
+    let mut forms = FORMS.iter().filter(|form| form.stored == kind).peekable();
+    forms.peek()?;
+    let (group, version) = tree.text("apiVersion").split_once('/')?;
+    forms.find(|form| form.group == group && form.version == version)
+}
+
 /// The form that a path names, if objects are stored in another one.
 #[must_use]
 pub fn form(group: &str, version: &str, resource: &str) -> Option<&'static Form> {
@@ -89,6 +102,11 @@ pub fn form(group: &str, version: &str, resource: &str) -> Option<&'static Form>
 }
 
 impl Form {
+    /// The type of objects in this form.
+    pub(crate) fn ty(&self) -> Option<TypeRef> {
+        schema::lookup(self.group, self.version, self.kind)
+    }
+
     /// The `apiVersion` of objects in this form.
     #[must_use]
     pub fn api_version(&self) -> String {
