@@ -3,6 +3,8 @@
 //! Expected faults are those of kube-apiserver v1.36 for the same change, in its words.
 
 mod create;
+mod devices;
+mod extensions;
 mod golden;
 mod kinds;
 mod more;

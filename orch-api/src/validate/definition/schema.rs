@@ -65,8 +65,20 @@ fn at_root(validation: &At<'_, '_>, schema: &At<'_, '_>) {
     }
     let others = schema.map().into_iter().flatten();
     if others.filter(|(name, value)| !is_zero(value) && !AT_ROOT.contains(&name.as_str())).count() > 0 {
-        schema.invalid("only the fields of a plain object are allowed at the root of the schema if the status subresource is enabled");
+        let names: Vec<String> = AT_ROOT.iter().map(|name| field_name(name)).collect();
+        schema.invalid(format!(
+            "only [{}] fields are allowed at the root of the schema if the status subresource is enabled",
+            names.join(" ")
+        ));
     }
+}
+
+/// What upstream calls a part of a schema.
+fn field_name(name: &str) -> String {
+    let (start, words) = name.strip_prefix("x-kubernetes-").map_or(("", name), |rest| ("X", rest));
+    let capital = |word: &str| format!("{}{}", word[..1].to_uppercase(), &word[1..]);
+    let words: Vec<String> = words.split('-').map(capital).collect();
+    format!("{start}{}", words.concat())
 }
 
 fn is_zero(value: &Value) -> bool {
