@@ -2,7 +2,9 @@
 //!
 //! - [`LocalApi`]: the [`Api`](orch_core::Api) in process, over any [`Store`](orch_core::Store).
 //! - [`apply`]: manifests as `kubectl apply` applies them.
+//! - [`convert`]: objects that are stored once and served in two forms.
 //! - [`manifest`]: files of manifests, parsed with the place of every field.
+//! - [`printers`]: the columns and cells of tables.
 //! - [`schema`]: the structure of Kubernetes' own kinds.
 //! - [`validate`]: the rules of Kubernetes' own kinds.
 //!
@@ -10,10 +12,12 @@
 
 pub mod apply;
 mod conform;
+pub mod convert;
 mod defaults;
 mod local;
 pub mod manifest;
 mod merge;
+pub mod printers;
 pub mod schema;
 mod services;
 mod strategy;

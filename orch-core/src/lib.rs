@@ -44,6 +44,6 @@ pub use object::{Header, Live, Object, OwnerReference};
 pub use quantity::Quantity;
 pub use read::{Change, Event, Page, Read, Select, Watch, Watches};
 pub use record::{Recorder, rfc3339, rfc3339_micro};
-pub use registry::{KindInfo, Registry, Scope, Subresource, Taken};
+pub use registry::{KindInfo, Registry, Scope, Subresource, Taken, reviews};
 pub use store::{Expect, Put, Store};
 pub use typed::Objects;

@@ -8,6 +8,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::{Kind, Str, kind};
 
+mod rows;
+
+pub use rows::reviews;
+
 /// Whether objects of a kind stand in a namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
@@ -173,7 +177,11 @@ impl Registry {
     /// A registry of the kinds that this crate names.
     #[must_use]
     pub fn built_in() -> Self {
-        let kinds = built_in_kinds().into_iter().map(|info| (info.kind, Arc::new(info))).collect();
+        let kinds = built_in_kinds()
+            .into_iter()
+            .chain(rows::stored())
+            .map(|info| (info.kind, Arc::new(info)))
+            .collect();
         Self { kinds: RwLock::new(kinds) }
     }
 

@@ -4,8 +4,11 @@
 //! always writes. Not admission and not allocation: nothing here depends on other objects. The invariant: defaulting
 //! twice is defaulting once.
 
+pub(crate) mod batch;
 mod cluster;
 mod container;
+pub(crate) mod extension;
+pub(crate) mod network;
 mod pod;
 mod service;
 mod storage;

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::facts::Facts;
 use super::{LocalApi, settle};
+use crate::convert::Form;
 use crate::services::Claim;
 use crate::strategy::Strategy;
 
@@ -70,6 +71,8 @@ pub(super) struct Of<'a> {
     pub(super) info: Arc<KindInfo>,
     pub(super) strategy: Strategy,
     pub(super) write: &'a mut Write,
+    /// The form in which the object was sent, if it is not the stored one.
+    pub(super) form: Option<&'static Form>,
 }
 
 pub(super) async fn run(api: &LocalApi, writes: Vec<Write>) -> Vec<Result<Live>> {
@@ -234,7 +237,7 @@ async fn prepare(api: &LocalApi, write: &mut Write, facts: &mut Facts<'_>) -> Re
         (Verb::Delete(_), _) => return not_allowed("delete of that subresource"),
         _ => return not_allowed("update of that subresource"),
     };
-    let of = Of { api, info, strategy, write };
+    let of = Of { api, info, strategy, write, form: Option::None };
     match verb {
         Do::Create => of.create(facts).await,
         Do::Bind => of.bind().await,

@@ -33,7 +33,8 @@ impl Of<'_> {
         };
         self.expect(&stored)?;
         let old = stored.tree();
-        let new = self.changed(&old)?;
+        let mut new = self.changed(&old)?;
+        self.in_stored_form(&mut new)?;
         self.replace(&stored, &old, new)
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use orch_core::{Error, Fault, FaultKind, Key, Live, Object, Result, Subresource, Verb};
+use orch_core::{Error, Fault, FaultKind, Key, Live, Object, Result, Subresource, Verb, kind};
 use serde_json::Value;
 
 use super::batch::{Commit, Of, Step};
@@ -10,7 +10,7 @@ use super::facts::Facts;
 use super::metadata;
 use crate::strategy::{Generation, Strategy};
 use crate::tree::{Get, Set, Tree};
-use crate::{defaults, services};
+use crate::{convert, defaults, services};
 
 /// Characters that a generated name keeps of its prefix: 63 less those of the suffix.
 const PREFIX: usize = 58;
@@ -25,6 +25,7 @@ impl Of<'_> {
 
     /// Makes a tree the new object that it describes.
     pub(super) async fn begin(&mut self, mut tree: Value, facts: &mut Facts<'_>) -> Result<Step> {
+        self.in_stored_form(&mut tree)?;
         let (info, env) = (Arc::clone(&self.info), &self.api.shared.env);
         let fields = metadata::root(&info, &mut tree)?;
         metadata::identify(&info, &self.write.key, fields)?;
@@ -103,9 +104,30 @@ impl Of<'_> {
         }
     }
 
+    /// Makes an object that was sent in another form than the stored one what is stored.
+    pub(super) fn in_stored_form(&mut self, tree: &mut Value) -> Result<()> {
+        self.form = convert::sent_as(self.info.kind, tree);
+        let Some(form) = self.form else { return Ok(()) };
+        if let Some(ty) = form.ty() {
+            crate::conform::conform(&self.info, tree, ty, self.write.options.field_validation)?;
+        }
+        form.to_stored(tree);
+        Ok(())
+    }
+
+    /// Every fault; an event that was sent in its newer form is judged in that form.
+    fn faults(&self, new: &Value, old: Option<&Value>, subresource: Subresource) -> Vec<Fault> {
+        let sent = self.form.filter(|form| form.stored == kind::EVENTS).map(|form| {
+            let mut sent = new.clone();
+            form.from_stored(&mut sent);
+            sent
+        });
+        crate::validate::validate(self.info.kind, sent.as_ref().unwrap_or(new), old, subresource)
+    }
+
     /// Every rule of the kind.
     pub(super) fn validate(&self, new: &Value, old: Option<&Value>, subresource: Subresource) -> Result<()> {
-        match crate::validate::validate(self.info.kind, new, old, subresource) {
+        match self.faults(new, old, subresource) {
             faults if faults.is_empty() => Ok(()),
             faults => {
                 // A generated name is in the object only.

@@ -3,6 +3,7 @@
 //! After the strategies of `pkg/registry/*/*/strategy.go`. A row holds facts and pure functions on trees; it reads no
 //! other object. Kinds that the table does not know have the row of custom resources.
 
+mod more;
 mod pod;
 mod qos;
 
@@ -235,8 +236,11 @@ impl Strategy {
     /// The rules of a registered kind.
     pub(crate) fn of(info: &KindInfo) -> Self {
         let (group, resource) = (info.kind.group(), info.kind.resource());
-        let row =
-            ROWS.iter().find(|(g, r, _)| *r == resource && *g == group).map_or(&CUSTOM, |(_, _, row)| row);
+        let row = ROWS
+            .iter()
+            .chain(more::ROWS)
+            .find(|(g, r, _)| *r == resource && *g == group)
+            .map_or(&CUSTOM, |(_, _, row)| row);
         Self { row, ty: schema::lookup(group, &info.versions[0], &info.name) }
     }
 

@@ -90,11 +90,25 @@ pub(super) fn cidr(at: &At<'_, '_>, text: &str, existing: &BTreeSet<&str>) -> Op
     Some(ip)
 }
 
-fn parse_cidr(text: &str) -> Option<(IpAddr, u32)> {
+/// The block that a text means: an address and the length of its prefix, leading zeros allowed.
+pub(super) fn parse_cidr(text: &str) -> Option<(IpAddr, u32)> {
     let (ip, prefix) = text.split_once('/')?;
     let ip = parse(ip)?;
     let prefix: u32 = digits(prefix)?.parse().ok()?;
     (prefix <= if ip.is_ipv4() { 32 } else { 128 }).then_some((ip, prefix))
+}
+
+/// Whether a block holds an address.
+pub(super) fn contains((ip, prefix): (IpAddr, u32), other: IpAddr) -> bool {
+    match (ip, other) {
+        (IpAddr::V4(ip), IpAddr::V4(other)) => {
+            (ip.to_bits() ^ other.to_bits()).checked_shr(32 - prefix).unwrap_or(0) == 0
+        }
+        (IpAddr::V6(ip), IpAddr::V6(other)) => {
+            (ip.to_bits() ^ other.to_bits()).checked_shr(128 - prefix).unwrap_or(0) == 0
+        }
+        _ => false,
+    }
 }
 
 fn has_leading_zeros(cidr: &str) -> bool {
