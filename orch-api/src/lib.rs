@@ -14,6 +14,7 @@ mod defaults;
 mod local;
 pub mod manifest;
 mod merge;
+pub mod patch;
 pub mod schema;
 mod services;
 mod strategy;
