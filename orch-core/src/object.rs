@@ -273,7 +273,7 @@ impl Object {
         Ok(self.with_body(header, body, spans, None))
     }
 
-    /// The same object with other managed fields, given as the JSON of `metadata.managedFields`; copies no body.
+    /// The same object with other managed fields, given as `metadata.managedFields`; copies no body.
     ///
     /// ```
     /// use orch_core::{Object, Registry, kind};
@@ -283,13 +283,22 @@ impl Object {
     /// let owned = object.with_managed_fields(Some(&json!([{"manager": "me"}])));
     /// assert_eq!(owned.to_tree()["metadata"]["managedFields"][0]["manager"], "me");
     /// assert_eq!(owned.with_managed_fields(None).managed_fields(), None);
+    /// assert_eq!(object.with_managed_fields_of(&owned).managed_fields(), owned.managed_fields());
     /// ```
     #[must_use]
     pub fn with_managed_fields(&self, managed: Option<&Value>) -> Self {
-        let (key, header, body) =
-            (self.inner.key.clone(), self.inner.header.clone(), self.inner.body.clone());
-        let (managed, spans) =
-            (managed.map(|managed| Bytes::from(managed.to_string())), self.inner.spans.clone());
+        self.managed(managed.map(|managed| Bytes::from(managed.to_string())))
+    }
+
+    /// The same object with the managed fields of another one; copies neither.
+    #[must_use]
+    pub fn with_managed_fields_of(&self, other: &Self) -> Self {
+        self.managed(other.managed_fields().cloned())
+    }
+
+    fn managed(&self, managed: Option<Bytes>) -> Self {
+        let Inner { key, header, body, spans, .. } = &*self.inner;
+        let (key, header, body, spans) = (key.clone(), header.clone(), body.clone(), spans.clone());
         Self { revision: self.revision, inner: Arc::new(Inner { key, header, managed, body, spans }) }
     }
 

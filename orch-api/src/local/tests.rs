@@ -3,6 +3,7 @@
 mod admission;
 mod any;
 mod faults;
+mod patches;
 
 use std::sync::Arc;
 

@@ -25,6 +25,8 @@ pub(crate) enum Generation {
     Not,
     /// Of the spec.
     Spec,
+    /// Of the spec and of annotations.
+    SpecAndAnnotations,
     /// Of everything but metadata and status, as of custom resources.
     Content,
     /// Of everything but metadata, and of labels.
@@ -193,7 +195,10 @@ static ROWS: &[(&str, &str, Row)] = &[
     (
         "apps",
         "deployments",
-        row(defaults::deployment).generation(Generation::Spec).initial_status(|_, _| Some(json!({}))),
+        row(defaults::deployment)
+            .generation(Generation::SpecAndAnnotations)
+            .initial_status(|_, _| Some(json!({})))
+            .status(|status, _, _| defaults::conditions(status, &["lastTransitionTime", "lastUpdateTime"])),
     ),
     (
         "apps",
@@ -201,7 +206,10 @@ static ROWS: &[(&str, &str, Row)] = &[
         row(defaults::replica_set)
             .generation(Generation::Spec)
             .initial_status(|_, _| Some(json!({"replicas": 0})))
-            .status(|status, _, _| status.default_to("replicas", 0)),
+            .status(|status, _, _| {
+                status.default_to("replicas", 0);
+                defaults::conditions(status, &["lastTransitionTime"]);
+            }),
     ),
     (
         "apps",
@@ -212,6 +220,7 @@ static ROWS: &[(&str, &str, Row)] = &[
             .status(|status, _, _| {
                 status.default_to("replicas", 0);
                 status.default_to("availableReplicas", 0);
+                defaults::conditions(status, &["lastTransitionTime"]);
             }),
     ),
     ("coordination.k8s.io", "leases", row(defaults::lease).updates(Updates::AtRevisionOrCreate)),

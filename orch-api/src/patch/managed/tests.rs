@@ -247,7 +247,7 @@ fn what_is_no_configuration_of_the_kind_is_refused() {
     let tracker = world.tracker(Subresource::None);
     let odd = json!({"apiVersion": "v1", "kind": "Pod"});
     let error = tracker.apply(None, &odd, Managers::default(), "m", Conflicts::Refuse).unwrap_err();
-    assert!(error.to_string().ends_with("invalid object type: v1, Kind=Pod"), "{error}");
+    assert!(error.to_string().ends_with("invalid object type: /v1, Kind=Pod"), "{error}");
 }
 
 #[test]

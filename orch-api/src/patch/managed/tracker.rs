@@ -64,6 +64,16 @@ impl<'s> Tracker<'s> {
         Self { kind, api_version, versions, shape, subresource, ignored, now }
     }
 
+    /// For writes in another version of the kind, with the shape that it has there.
+    #[must_use]
+    pub fn speaking(mut self, api_version: &str, shape: Shape<'s>) -> Self {
+        if self.versions.iter().any(|known| known == api_version) {
+            api_version.clone_into(&mut self.api_version);
+            self.shape = shape;
+        }
+        self
+    }
+
     fn rules(&self) -> Rules<'_> {
         Rules {
             shape: self.shape,
@@ -195,7 +205,7 @@ impl<'s> Tracker<'s> {
         }
         let (api_version, kind) = (config.text("apiVersion"), config.text("kind"));
         if api_version != self.api_version || kind != &*self.kind.name {
-            let why = format!("invalid object type: {api_version}, Kind={kind}");
+            let why = format!("invalid object type: {}", gvk(config));
             return Err(self.fault(config, PatchFault::Malformed, why));
         }
         if config.object_at("metadata").is_some_and(|metadata| metadata.at("managedFields").is_some()) {
@@ -204,7 +214,7 @@ impl<'s> Tracker<'s> {
         check(config, self.shape, Duplicates::Refused).map_err(|why| {
             let text = |field| config.object_at("metadata").map_or("", |metadata| metadata.text(field));
             let (namespace, name) = (text("namespace"), text("name"));
-            let object = format!("{namespace}/{name}; {api_version}, Kind={kind}");
+            let object = format!("{namespace}/{name}; {}", gvk(config));
             let why = format!("failed to create typed patch object ({object}): {why}");
             self.fault(config, PatchFault::Unfit, why)
         })
@@ -228,6 +238,13 @@ impl<'s> Tracker<'s> {
             },
         }
     }
+}
+
+/// Version and kind of a tree as Go prints them: `apps/v1, Kind=Deployment`, `/v1, Kind=Pod`.
+fn gvk(tree: &Value) -> String {
+    let api_version = tree.text("apiVersion");
+    let core = if api_version.contains('/') { "" } else { "/" };
+    format!("{core}{api_version}, Kind={}", tree.text("kind"))
 }
 
 /// The conflicts that are left when some fields are none.
