@@ -83,7 +83,7 @@ fn check(case: &str, step: &Value, answer: Result<Live>) {
             assert_eq!(found, *expected, "{case}\nfound    {found}\nexpected {expected}");
         }
         Err(error) => {
-            assert_eq!(error.reason().code(), step["code"].as_u64().unwrap() as u16, "{case}: {error}");
+            assert_eq!(json!(error.reason().code()), step["code"], "{case}: {error}");
             check_error(case, expected, &error);
         }
     }

@@ -169,6 +169,23 @@ fn elements_are_owned_with_their_keys() {
 }
 
 #[test]
+fn custom_kinds_with_a_schema_are_owned_as_it_says() {
+    // As kube-apiserver v1.36.2 answers applies of such a kind.
+    let schema = json!({"type": "object", "properties": {"spec": {"type": "object", "properties": {
+        "size": {"type": "integer"},
+        "tags": {"type": "array", "x-kubernetes-list-type": "set", "items": {"type": "string"}}}}}});
+    let mut world = World::new(kind::CONFIG_MAPS);
+    world.shape = Shape::Custom(Box::leak(Box::new(schema)));
+    world.apply("m1", json!({"spec": {"size": 2, "tags": ["a"]}}));
+    world.apply("m2", json!({"spec": {"size": 2, "tags": ["b"]}}));
+    world.has(json!({"spec": {"size": 2, "tags": ["a", "b"]}}));
+    world.owns("m1", Operation::Apply, json!({"f:spec": {"f:size": {}, "f:tags": {"v:\"a\"": {}}}}));
+    world.owns("m2", Operation::Apply, json!({"f:spec": {"f:size": {}, "f:tags": {"v:\"b\"": {}}}}));
+    let error = world.try_apply("m1", json!({"spec": {"nope": 1}}), Conflicts::Refuse).unwrap_err();
+    assert!(error.to_string().ends_with(".spec.nope: field not declared in schema"), "{error}");
+}
+
+#[test]
 fn what_kubectl_applied_from_the_client_is_no_conflict_of_kubectls() {
     let last = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "annotations": {}}, "data": {"a": "1"}});
     let annotations = json!({"kubectl.kubernetes.io/last-applied-configuration": last.to_string()});

@@ -81,7 +81,7 @@ impl Walk {
             Rule::Map(rule) => {
                 let (before, after) = (old.and_then(Value::as_object), new.and_then(Value::as_object));
                 let is_empty = |map: Option<&Tree>| map.is_none_or(Tree::is_empty);
-                if !rule.is_atomic && !(is_empty(before) && is_empty(after)) {
+                if !(rule.is_atomic || is_empty(before) && is_empty(after)) {
                     self.map(*rule, before, after)?;
                     return Ok(false);
                 }

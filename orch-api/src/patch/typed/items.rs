@@ -78,7 +78,7 @@ fn default(item: Shape<'_>, key: &str) -> Option<Value> {
     match item {
         Shape::Structural(schema) => structural::default(schema, key).cloned(),
         Shape::Typed(ty, _) => typed_default(ty, key),
-        Shape::Deduced | Shape::Atomic => None,
+        Shape::Custom(_) | Shape::Deduced | Shape::Atomic => None,
     }
 }
 

@@ -28,7 +28,7 @@ fn value(shape: Shape<'_>, old: Side<'_>, new: Side<'_>) -> Result<Option<Value>
         Rule::Map(rule) => {
             let (before, after) = (old.and_then(Value::as_object), new.and_then(Value::as_object));
             let is_empty = |map: Option<&Tree>| map.is_none_or(Tree::is_empty);
-            if !rule.is_atomic && !(is_empty(before) && is_empty(after)) {
+            if !(rule.is_atomic || is_empty(before) && is_empty(after)) {
                 return map(rule, before, after);
             }
         }
@@ -80,11 +80,9 @@ impl ListMerge<'_, '_, '_> {
     /// Walks both lists at once. Shared elements come in the order of the configuration; the object's own stay between
     /// those they stand between.
     fn run(&mut self, old: &[(Element, &Value)], new: &[(Element, &Value)]) -> Result<(), String> {
-        let mut shared =
-            new.iter().map(|(element, _)| element).filter(|element| self.before.contains_key(*element));
-        // The walk needs them while the merge changes itself.
-        let shared: Vec<Element> = shared.by_ref().cloned().collect();
-        let mut shared = shared.iter();
+        let is_shared = |element: &&Element| self.before.contains_key(*element);
+        let shared: Vec<&Element> = new.iter().map(|(element, _)| element).filter(is_shared).collect();
+        let mut shared = shared.into_iter();
         let mut next = shared.next();
         let (mut left, mut right) = (0, 0);
         while left < old.len() || right < new.len() {

@@ -26,7 +26,7 @@ pub(crate) use own::field_set;
 pub(crate) use reconcile::reconcile;
 pub(crate) use remove::remove;
 
-use crate::schema::{Field, ListType, MAX_DEPTH, MapType, Type, TypeRef};
+use crate::schema::{self, Field, ListType, MAX_DEPTH, MapType, Type, TypeRef};
 
 /// The type of a value, as merges see it.
 ///
@@ -41,7 +41,9 @@ use crate::schema::{Field, ListType, MAX_DEPTH, MapType, Type, TypeRef};
 pub enum Shape<'s> {
     /// A type of Kubernetes' own, with the field that it stands in.
     Typed(TypeRef, Option<Field>),
-    /// A structural schema of a custom resource definition (`openAPIV3Schema`).
+    /// A whole object of a custom kind, with the schema of its definition (`openAPIV3Schema`).
+    Custom(&'s Value),
+    /// A part of that schema.
     Structural(&'s Value),
     /// Whatever the value is: maps are granular, lists atomic.
     Deduced,
@@ -99,6 +101,7 @@ impl<'s> Shape<'s> {
     pub(crate) fn rule(self, value: Option<&Value>) -> Rule<'s> {
         let is_atomic = match self {
             Self::Typed(ty, field) => return typed_rule(self, ty, field, value),
+            Self::Custom(_) => false,
             Self::Structural(schema) => return structural::rule(self, schema, value),
             Self::Deduced => false,
             Self::Atomic => true,
@@ -179,7 +182,7 @@ impl<'s> MapRule<'s> {
                 Type::Any => Some(Shape::Deduced),
                 _ => None,
             },
-            Shape::Structural(schema) => structural::other(schema),
+            Shape::Custom(schema) | Shape::Structural(schema) => structural::other(schema),
             free => Some(free),
         })
     }
@@ -188,6 +191,14 @@ impl<'s> MapRule<'s> {
     pub(crate) fn named(&self, name: &str) -> Option<Shape<'s>> {
         match self.shape {
             Shape::Typed(ty, _) => ty.field(name).map(|field| Shape::Typed(field.ty(), Some(field))),
+            Shape::Custom(schema) => match name {
+                "apiVersion" | "kind" => Some(Shape::Atomic),
+                "metadata" => {
+                    let definition = schema::definition("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")?;
+                    Some(Shape::Typed(definition.ty(), None))
+                }
+                _ => structural::named(schema, name),
+            },
             Shape::Structural(schema) => structural::named(schema, name),
             _ => None,
         }

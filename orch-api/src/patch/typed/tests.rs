@@ -192,7 +192,12 @@ fn structural_schemas_say_how_their_lists_and_maps_merge() {
         "free": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
         "values": {"type": "object", "additionalProperties": {"type": "integer"}},
     }}}});
-    let shape = Shape::Structural(&schema);
+    let shape = Shape::Custom(&schema);
+    owns(
+        shape,
+        json!({"apiVersion": "a/v1", "kind": "B", "metadata": {"finalizers": ["x/y"]}}),
+        json!({"f:apiVersion": {}, "f:kind": {}, "f:metadata": {"f:finalizers": {"v:\"x/y\"": {}}}}),
+    );
     owns(
         shape,
         json!({"spec": {"set": ["a"], "map": [{"port": 1, "x": "y"}], "list": ["b"], "whole": {"a": "1"},
