@@ -84,6 +84,9 @@ impl Of<'_> {
     /// The object as the client wants it, before the server completes it.
     fn changed(&mut self, stored: &Live, old: &Arc<Value>) -> Result<Patched> {
         let patched = self.patched(stored)?;
+        if self.write.subresource == Subresource::None {
+            self.check_merge()?;
+        }
         let once = self.write.precondition.revision.is_some();
         match (self.write.subresource, &mut self.write.verb) {
             (Subresource::None, Verb::Update(tree)) if once => {
@@ -91,10 +94,6 @@ impl Of<'_> {
             }
             (Subresource::None, Verb::Update(tree)) => Ok(Value::clone(tree).into()),
             (Subresource::None, Verb::Patch(Patch::Merge(patch))) => {
-                must_be_object(&self.info, patch)?;
-                if let Some(ty) = self.strategy.ty {
-                    check_patch(&self.info, patch, ty, self.write.options.field_validation)?;
-                }
                 let patch =
                     if once { Arc::unwrap_or_clone(std::mem::take(patch)) } else { Value::clone(patch) };
                 Ok(merged(old, patch).into())
@@ -103,6 +102,15 @@ impl Of<'_> {
             (Subresource::Finalize, verb) => part(&self.info, old, verb, patched, "finalizers", Value::Null),
             _ => patched.ok_or_else(|| self.not_allowed("that patch")),
         }
+    }
+
+    /// Checks a merge patch as far as that can be done before it is merged.
+    pub(super) fn check_merge(&self) -> Result<()> {
+        let Verb::Patch(Patch::Merge(patch)) = &self.write.verb else { return Ok(()) };
+        must_be_object(&self.info, patch)?;
+        let Some(ty) = self.strategy.ty else { return Ok(()) };
+        check_patch(&self.info, patch, ty, self.write.options.field_validation)
+            .map_err(|error| self.of_patch(error))
     }
 
     /// Completes the new state and writes it over the old one.
@@ -147,7 +155,7 @@ impl Of<'_> {
     fn complete(&self, before: &Tree, new: &mut Value) -> Result<Option<Value>> {
         let (info, empty) = (&self.info, Tree::new());
         metadata::identify(info, &self.write.key, metadata::root(info, new)?)?;
-        self.conform(new)?;
+        self.conform(new).map_err(|error| self.of_patch(error))?;
         let fields = metadata::root(info, new)?;
         let given = managed::take(fields);
         metadata::carry_over(fields.make("metadata"), before.object_at("metadata").unwrap_or(&empty));
@@ -224,7 +232,7 @@ fn part(
 }
 
 /// A merge patch of an object is one itself.
-pub(super) fn must_be_object(info: &KindInfo, patch: &Value) -> Result<()> {
+fn must_be_object(info: &KindInfo, patch: &Value) -> Result<()> {
     if patch.is_object() {
         Ok(())
     } else {

@@ -2,12 +2,16 @@
 //!
 //! After `apiserver/pkg/endpoints/handlers/patch.go`.
 
-use orch_core::{Error, Fault, FaultKind, Live, Patch, PatchFault, Precondition, Result, Subresource, Verb};
+use orch_core::{
+    Error, Fault, FaultKind, FieldValidation, Live, Patch, PatchFault, Precondition, Result, Subresource,
+    Verb,
+};
 use serde_json::{Value, json};
 
 use super::batch::Of;
 use super::{managed, metadata};
-use crate::patch::{Managers, json_patch, strategic_merge};
+use crate::conform::malformed;
+use crate::patch::{Managers, json_patch, strategic_merge, unknown_fields};
 use crate::tree::{Get, Set};
 
 /// An object that a patch makes.
@@ -27,9 +31,7 @@ impl Of<'_> {
     /// The whole object after a patch that is no merge patch; `None` for other writes.
     pub(super) fn patched(&self, stored: &Live) -> Result<Option<Patched>> {
         let patched = match &self.write.verb {
-            Verb::Patch(Patch::Json(patch)) => {
-                json_patch(&self.document(stored)?, patch).map_err(|e| e.of(&self.key()))?.into()
-            }
+            Verb::Patch(Patch::Json(patch)) => self.operated(stored, patch)?.into(),
             Verb::Patch(Patch::Strategic(patch)) => self.strategic(stored, patch)?.into(),
             Verb::Patch(Patch::Apply { .. }) => self.applied(Some(stored))?,
             _ => return Ok(None),
@@ -56,6 +58,15 @@ impl Of<'_> {
             fields.put("managedFields", managed);
         }
         Ok(if self.write.subresource == Subresource::Scale { scale(&tree) } else { tree })
+    }
+
+    fn operated(&self, stored: &Live, patch: &Value) -> Result<Value> {
+        let unknown = unknown_fields(patch);
+        if self.write.options.field_validation == FieldValidation::Strict && !unknown.is_empty() {
+            let why = format!("strict decoding error: {}", unknown.join(", "));
+            return Err(self.of_patch(malformed(&self.info, why)));
+        }
+        json_patch(&self.document(stored)?, patch).map_err(|error| error.of(&self.key()))
     }
 
     fn strategic(&self, stored: &Live, patch: &Value) -> Result<Value> {
@@ -89,6 +100,18 @@ impl Of<'_> {
         let applied = applied.map_err(|error| self.named(error))?;
         let tree = applied.object.or_else(|| live.as_deref().cloned());
         Ok(Patched { tree: tree.unwrap_or_else(|| Value::clone(config)), managers: Some(applied.managers) })
+    }
+
+    /// What does not fit the kind's type, when a patch made it: a patch that is invalid, not a body that cannot be read.
+    pub(super) fn of_patch(&self, error: Error) -> Error {
+        let is_patch =
+            matches!(self.write.verb, Verb::Patch(Patch::Json(_) | Patch::Merge(_) | Patch::Strategic(_)));
+        match error {
+            Error::Malformed { why, .. } if is_patch => {
+                self.invalid(vec![Fault::new(FaultKind::Invalid, "patch", why)])
+            }
+            other => other,
+        }
     }
 
     /// The error with the key of the write: the configuration need not have it all.

@@ -7,10 +7,9 @@ use orch_core::{FieldValidation, Live, Patch, Result, Subresource, Verb};
 use serde_json::Value;
 
 use super::batch::{Commit, Of, Step};
-use super::change::must_be_object;
 use super::managed::Managed;
 use super::metadata;
-use crate::conform::{check_patch, conform, malformed};
+use crate::conform::{conform, malformed};
 use crate::merge::merged;
 use crate::tree::{Get, Set, Tree};
 
@@ -22,7 +21,8 @@ impl Of<'_> {
         let (patched, managers) = patched.map(|patched| (patched.tree, patched.managers)).unzip();
         let Some(mut new) = self.new_status(&stored, patched)? else { return Ok(Step::Done(stored)) };
         if let Some(ty) = self.strategy.part("status") {
-            conform(&self.info, &mut new, ty, self.write.options.field_validation)?;
+            conform(&self.info, &mut new, ty, self.write.options.field_validation)
+                .map_err(|error| self.of_patch(error))?;
         }
         if let Some(fields) = new.as_object_mut() {
             let before = stored.part_tree(Part::Status);
@@ -56,11 +56,8 @@ impl Of<'_> {
                 tree.get("status").cloned().unwrap_or_default()
             }
             Verb::Patch(Patch::Merge(patch)) => {
-                must_be_object(&self.info, patch)?;
+                self.check_merge()?;
                 self.same_name(patch)?;
-                if let Some(ty) = self.strategy.ty {
-                    check_patch(&self.info, patch, ty, self.write.options.field_validation)?;
-                }
                 let Some(change) = patch.get("status") else { return Ok(None) };
                 let change = if once { self.taken() } else { change.clone() };
                 merged(&stored.part_tree(Part::Status), change)

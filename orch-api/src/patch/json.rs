@@ -8,7 +8,8 @@
 use serde_json::Value;
 
 use super::Error;
-use crate::schema::MAX_DEPTH;
+use crate::schema::{MAX_DEPTH, MAX_FAULTS};
+use crate::tree::Tree;
 
 /// Operations of a patch at most.
 pub const MAX_OPERATIONS: usize = 10_000;
@@ -60,6 +61,25 @@ pub fn json_patch(document: &Value, patch: &Value) -> Result<Value, Error> {
         patched.apply(operation).map_err(Error::unprocessable)?;
     }
     Ok(patched.document)
+}
+
+/// The fields of operations that no operation has, as strict field validation words them.
+///
+/// ```
+/// use orch_api::patch::unknown_fields;
+/// use serde_json::json;
+/// let patch = json!([{"op": "test", "path": "/a", "valeu": 1}]);
+/// assert_eq!(unknown_fields(&patch), [r#"json patch unknown field "[0].valeu""#]);
+/// ```
+#[must_use]
+pub fn unknown_fields(patch: &Value) -> Vec<String> {
+    const KNOWN: [&str; 4] = ["from", "op", "path", "value"];
+    let operations = patch.as_array().into_iter().flatten().enumerate();
+    let fields = operations.flat_map(|(at, operation)| {
+        operation.as_object().into_iter().flat_map(Tree::keys).map(move |name| (at, name))
+    });
+    let unknown = fields.filter(|(_, name)| !KNOWN.contains(&name.as_str()));
+    unknown.take(MAX_FAULTS).map(|(at, name)| format!("json patch unknown field \"[{at}].{name}\"")).collect()
 }
 
 struct Patched {

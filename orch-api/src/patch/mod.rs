@@ -17,7 +17,7 @@ mod typed;
 
 pub use error::Error;
 pub use fields::{Element, FieldSet, Scalar};
-pub use json::{MAX_COPIED_BYTES, MAX_OPERATIONS, json_patch};
+pub use json::{MAX_COPIED_BYTES, MAX_OPERATIONS, json_patch, unknown_fields};
 pub use managed::{Applied, Conflict, Manager, Managers, Operation, Owned, Tracker};
 pub use strategic::strategic_merge;
 pub use typed::Shape;

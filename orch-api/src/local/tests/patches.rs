@@ -262,6 +262,38 @@ fn a_patch_may_say_which_state_it_is_for() {
 }
 
 #[test]
+fn what_a_patch_makes_must_fit_the_kind() {
+    sim(|api, _| async move {
+        api.create(web()).await.unwrap();
+        let paths = |error: Error| match error {
+            Error::Invalid { faults, .. } => {
+                faults.into_iter().map(|fault| (fault.field, fault.detail)).collect::<Vec<_>>()
+            }
+            other => panic!("{other:?}"),
+        };
+        let wrong = json!([{"op": "replace", "path": "/spec/replicas", "value": "x"}]);
+        for patch in [
+            Patch::Json(Arc::new(wrong)),
+            Patch::Strategic(Arc::new(json!({"spec": {"replicas": "x"}}))),
+            Patch::Merge(Arc::new(json!({"spec": {"replicas": "x"}}))),
+        ] {
+            let found = paths(api.one(Write::new(web_key(), Verb::Patch(patch))).await.unwrap_err());
+            let detail = "spec.replicas: expected integer, got string \"x\"".to_owned();
+            assert_eq!(found, [("patch".to_owned(), detail)]);
+        }
+        let odd = json!([{"op": "add", "path": "/spec/paused", "value": true, "x": 1}]);
+        let write = Write::new(web_key(), Verb::Patch(Patch::Json(Arc::new(odd))));
+        let found = paths(api.one(write.clone().strict()).await.unwrap_err());
+        assert_eq!(found[0].1, "strict decoding error: json patch unknown field \"[0].x\"");
+        assert_eq!(api.one(write).await.unwrap().tree()["spec"]["paused"], true);
+        let gone = json!([{"op": "replace", "path": "", "value": []}]);
+        let gone =
+            api.one(Write::new(web_key(), Verb::Patch(Patch::Json(Arc::new(gone))))).await.unwrap_err();
+        assert!(matches!(gone, Error::Patch { fault: PatchFault::Unprocessable, .. }), "{gone}");
+    });
+}
+
+#[test]
 fn an_apply_has_a_manager_and_makes_no_subresource() {
     sim(|api, _| async move {
         let mut write = Write::apply(web_key(), "m", web());
