@@ -273,21 +273,22 @@ impl Object {
         Ok(self.with_body(header, body, spans, None))
     }
 
-    /// The same object with other managed fields, given as `metadata.managedFields`; copies no body.
+    /// The same object with other managed fields, given as the JSON of `metadata.managedFields`, for whose form the caller
+    /// vouches; copies no body.
     ///
     /// ```
     /// use orch_core::{Object, Registry, kind};
     /// use serde_json::json;
     /// let info = Registry::built_in().get(kind::CONFIG_MAPS).unwrap();
     /// let object = Object::encode(&info, &json!({"metadata": {"name": "a", "namespace": "b"}})).unwrap();
-    /// let owned = object.with_managed_fields(Some(&json!([{"manager": "me"}])));
+    /// let owned = object.with_managed_fields(Some(json!([{"manager": "me"}]).to_string()));
     /// assert_eq!(owned.to_tree()["metadata"]["managedFields"][0]["manager"], "me");
     /// assert_eq!(owned.with_managed_fields(None).managed_fields(), None);
     /// assert_eq!(object.with_managed_fields_of(&owned).managed_fields(), owned.managed_fields());
     /// ```
     #[must_use]
-    pub fn with_managed_fields(&self, managed: Option<&Value>) -> Self {
-        self.managed(managed.map(|managed| Bytes::from(managed.to_string())))
+    pub fn with_managed_fields(&self, managed: Option<String>) -> Self {
+        self.managed(managed.map(Bytes::from))
     }
 
     /// The same object with the managed fields of another one; copies neither.

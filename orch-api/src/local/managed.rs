@@ -33,9 +33,9 @@ impl Managed {
     /// The object with them.
     pub(super) fn put(&self, object: Object, stored: Option<&Object>) -> Object {
         match (self, stored) {
-            (Self::Now(managers), _) => match managers.encode() {
+            (Self::Now(managers), _) => match managers.to_json() {
                 None if object.managed_fields().is_none() => object,
-                managed => object.with_managed_fields(managed.as_ref()),
+                managed => object.with_managed_fields(managed),
             },
             (Self::Kept, Some(stored)) if stored.managed_fields() != object.managed_fields() => {
                 object.with_managed_fields_of(stored)

@@ -3,6 +3,7 @@
 //! The text of the step in `FieldsV1` is `f:name`, `k:{"name":"c"}`, `v:"x"` or `i:0` (`fieldpath/serialize-pe.go`); in
 //! messages it is `.name`, `[name="c"]`, `[="x"]` or `[0]` (`fieldpath/element.go`).
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde_json::{Map, Value};
@@ -22,7 +23,7 @@ use super::Scalar;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Element {
     /// A field of an object, or a key of a map.
-    Field(String),
+    Field(Cow<'static, str>),
     /// The element of a list that has these keys, which are ordered by name.
     Key(Vec<(String, Scalar)>),
     /// The element of a set.
@@ -32,6 +33,12 @@ pub enum Element {
 }
 
 impl Element {
+    /// A field of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Self {
+        Self::Field(Cow::Owned(name.to_owned()))
+    }
+
     /// Reads the text of `FieldsV1`; `None` for a kind of element that is not known.
     ///
     /// # Errors
@@ -42,7 +49,7 @@ impl Element {
         };
         let json = || serde_json::from_str::<Value>(rest).map_err(|error| format!("{text}: {error}"));
         Ok(Some(match kind {
-            "f" => Self::Field(rest.to_owned()),
+            "f" => Self::named(rest),
             "v" => Self::Value(Scalar(json()?)),
             "i" => Self::Index(rest.parse().map_err(|_| format!("{text}: not an index"))?),
             "k" => match json()? {
@@ -68,6 +75,26 @@ impl Element {
             }
             Self::Value(value) => format!("v:{}", escaped(&value.0)),
             Self::Index(index) => format!("i:{index}"),
+        }
+    }
+}
+
+impl Element {
+    /// Appends the text of `FieldsV1` as a JSON key, with its colon.
+    pub(super) fn write(&self, out: &mut String) {
+        match self {
+            // Hardly ever is there anything to escape.
+            Self::Field(name)
+                if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"./-_".contains(&byte)) =>
+            {
+                out.push_str("\"f:");
+                out.push_str(name);
+                out.push_str("\":");
+            }
+            other => {
+                out.push_str(&Value::from(other.encode()).to_string());
+                out.push(':');
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Sets as JSON: the form `FieldsV1` of `metadata.managedFields` (`fieldpath/serialize.go`).
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{Element, FieldSet};
 use crate::schema::MAX_DEPTH;
@@ -10,20 +10,45 @@ const SELF: &str = ".";
 
 impl FieldSet {
     /// The set as `FieldsV1`.
+    ///
+    /// # Panics
+    /// Never: what is written is JSON.
     #[must_use]
     pub fn encode(&self) -> Value {
-        let mut out = Map::new();
-        for element in &self.members {
-            out.insert(element.encode(), Value::Object(Map::new()));
+        let mut text = String::new();
+        self.write(&mut text);
+        serde_json::from_str(&text).expect("a set is written as JSON")
+    }
+
+    /// Appends the set as `FieldsV1`, in the order in which Kubernetes writes it.
+    pub(crate) fn write(&self, out: &mut String) {
+        self.level(out, false);
+    }
+
+    fn level(&self, out: &mut String, is_member: bool) {
+        out.push('{');
+        if is_member {
+            out.push_str("\".\":{}");
         }
-        for (element, child) in &self.children {
-            let mut child = child.encode();
-            if let (true, Value::Object(child)) = (self.members.contains(element), &mut child) {
-                child.insert(SELF.to_owned(), Value::Object(Map::new()));
+        let (mut members, mut children) = (self.members.iter().peekable(), self.children.iter().peekable());
+        loop {
+            let element = match (members.peek(), children.peek()) {
+                (Some(member), Some((child, _))) => (*member).min(*child),
+                (Some(member), None) => *member,
+                (None, Some((child, _))) => *child,
+                (None, None) => break,
+            };
+            if !out.ends_with('{') {
+                out.push(',');
             }
-            out.insert(element.encode(), child);
+            element.write(out);
+            let is_member = members.next_if_eq(&element).is_some();
+            match children.next_if(|(child, _)| *child == element) {
+                Some((_, child)) => child.level(out, is_member),
+                None => out.push_str("{}"),
+            }
         }
-        Value::Object(out)
+        out.push('}');
     }
 
     /// Reads `FieldsV1`. Elements of a kind that is not known are left out.
@@ -59,7 +84,7 @@ fn decode(tree: &Value, depth: usize) -> Result<(FieldSet, bool), String> {
             set.members.insert(element.clone());
         }
         if !child.is_empty() {
-            set.children.entry(element).or_default().add(&child);
+            set.children.entry(element).or_default().add(child);
         }
     }
     let is_member = is_member || set.is_empty();

@@ -72,14 +72,32 @@ impl FieldSet {
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
         let mut all = self.clone();
-        all.add(other);
+        all.add(other.clone());
         all
     }
 
-    fn add(&mut self, other: &Self) {
-        self.members.extend(other.members.iter().cloned());
-        for (element, theirs) in &other.children {
-            self.children.entry(element.clone()).or_default().add(theirs);
+    /// Takes all of another set.
+    pub(crate) fn add(&mut self, other: Self) {
+        if self.is_empty() {
+            *self = other;
+            return;
+        }
+        self.members.extend(other.members);
+        for (element, theirs) in other.children {
+            match self.children.get_mut(&element) {
+                Some(mine) => mine.add(theirs),
+                None => drop(self.children.insert(element, theirs)),
+            }
+        }
+    }
+
+    /// Takes what was found at and below an element.
+    pub(crate) fn put(&mut self, element: &Element, is_member: bool, below: Self) {
+        if is_member {
+            self.members.insert(element.clone());
+        }
+        if !below.is_empty() {
+            self.children.entry(element.clone()).or_default().add(below);
         }
     }
 
@@ -97,32 +115,48 @@ impl FieldSet {
     /// What is in this one only.
     #[must_use]
     pub fn difference(&self, other: &Self) -> Self {
-        let members = self.members.difference(&other.members).cloned().collect();
-        let mine = |(element, mine): (&Element, &Self)| {
-            let child = match other.children.get(element) {
-                Some(theirs) => mine.difference(theirs),
-                None => mine.clone(),
-            };
-            (!child.is_empty()).then(|| (element.clone(), child))
-        };
-        Self { members, children: self.children.iter().filter_map(mine).collect() }
+        let mut rest = self.clone();
+        rest.remove(other);
+        rest
+    }
+
+    /// Takes out what is in another set.
+    pub(crate) fn remove(&mut self, other: &Self) {
+        if other.is_empty() {
+            return;
+        }
+        self.members.retain(|element| !other.members.contains(element));
+        self.children.retain(|element, mine| {
+            if let Some(theirs) = other.children.get(element) {
+                mine.remove(theirs);
+            }
+            !mine.is_empty()
+        });
     }
 
     /// What is in this one only and not under a field of the other one either.
     #[must_use]
     pub fn without_under(&self, other: &Self) -> Self {
-        let members = self.members.difference(&other.members).cloned().collect();
-        let mine = |(element, mine): (&Element, &Self)| {
+        let mut rest = self.clone();
+        rest.remove_under(other);
+        rest
+    }
+
+    /// Takes out what is in another set, and what is below that.
+    pub(crate) fn remove_under(&mut self, other: &Self) {
+        if other.is_empty() {
+            return;
+        }
+        self.members.retain(|element| !other.members.contains(element));
+        self.children.retain(|element, mine| {
             if other.members.contains(element) {
-                return None;
+                return false;
             }
-            let child = match other.children.get(element) {
-                Some(theirs) => mine.without_under(theirs),
-                None => mine.clone(),
-            };
-            (!child.is_empty()).then(|| (element.clone(), child))
-        };
-        Self { members, children: self.children.iter().filter_map(mine).collect() }
+            if let Some(theirs) = other.children.get(element) {
+                mine.remove_under(theirs);
+            }
+            !mine.is_empty()
+        });
     }
 
     /// The fields under an element, as seen from there.
@@ -156,7 +190,7 @@ impl FieldSet {
     #[must_use]
     pub fn field(names: &[&str]) -> Self {
         let mut set = Self::default();
-        set.insert(&names.iter().map(|name| Element::Field((*name).to_owned())).collect::<Vec<_>>());
+        set.insert(&names.iter().map(|name| Element::named(name)).collect::<Vec<_>>());
         set
     }
 

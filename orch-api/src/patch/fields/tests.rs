@@ -7,7 +7,7 @@ use super::*;
 
 pub(crate) fn any_set() -> impl Strategy<Value = FieldSet> {
     let element = prop_oneof![
-        "[a-c]".prop_map(Element::Field),
+        "[a-c]".prop_map(|name| Element::named(&name)),
         "[a-b]".prop_map(|name| Element::Key(vec![("name".to_owned(), Scalar(json!(name)))])),
         (0..2_i64).prop_map(|value| Element::Value(Scalar(json!(value)))),
         (0..2_i64).prop_map(Element::Index),

@@ -41,7 +41,8 @@ impl Rules<'_> {
         let pruned = remove(&merged, &last, self.shape);
         let all = set_of(&merged);
         // What somebody owns comes back.
-        let owned = managers.iter().fold(FieldSet::default(), |all, (_, owned)| all.union(&owned.fields));
+        let mut owned = FieldSet::default();
+        managers.iter().for_each(|(_, theirs)| owned.add(theirs.fields.clone()));
         let kept = set_of(&pruned).union(&named(&owned));
         let pruned = remove(&merged, &all.difference(&kept), self.shape);
         // So does what hung on a removed field and was never this manager's.

@@ -44,7 +44,7 @@ impl Managers {
             if let Some(owned) = self.0.remove(&manager)
                 && let Some(all) = self.0.get_mut(&bucket)
             {
-                all.fields = all.fields.union(&owned.fields);
+                all.fields.add(owned.fields);
                 // It is the newer one.
                 all.time = owned.time;
                 count -= 1;

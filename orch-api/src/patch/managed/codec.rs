@@ -1,10 +1,10 @@
 //! `metadata.managedFields` read and written (`managedfields/internal/managedfields.go`).
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{Manager, Managers, Operation, Owned};
 use crate::patch::fields::FieldSet;
-use crate::tree::{Get, Set};
+use crate::tree::Get;
 
 const FIELDS_TYPE: &str = "FieldsV1";
 
@@ -56,35 +56,54 @@ impl Managers {
     }
 
     /// Writes `metadata.managedFields`; `None` when nobody owns anything. Appliers come first, then the oldest.
+    ///
+    /// # Panics
+    /// Never: what is written is JSON.
     #[must_use]
     pub fn encode(&self) -> Option<Value> {
+        Some(serde_json::from_str(&self.to_json()?).expect("managers are written as JSON"))
+    }
+
+    /// The same as text, which is how it is stored.
+    #[must_use]
+    pub fn to_json(&self) -> Option<String> {
         let mut entries: Vec<_> = self.0.iter().collect();
         entries.sort_by_cached_key(|(manager, owned)| {
             let seconds = seconds(owned.time.as_deref());
             let manager = (*manager).clone();
             (manager.operation, seconds, manager.name, owned.api_version.clone(), manager.subresource)
         });
-        let entries: Vec<Value> = entries.into_iter().map(|(manager, owned)| entry(manager, owned)).collect();
-        (!entries.is_empty()).then_some(Value::Array(entries))
+        let mut out = String::new();
+        for (manager, owned) in entries {
+            out.push(if out.is_empty() { '[' } else { ',' });
+            write(manager, owned, &mut out);
+        }
+        (!out.is_empty()).then(|| out + "]")
     }
 }
 
-fn entry(manager: &Manager, owned: &Owned) -> Value {
-    let mut entry = Map::new();
-    if !manager.name.is_empty() {
-        entry.put("manager", &*manager.name);
+/// Appends an entry, with its fields in Kubernetes' order.
+fn write(manager: &Manager, owned: &Owned, out: &mut String) {
+    out.push('{');
+    put(out, "manager", &manager.name);
+    put(out, "operation", manager.operation.as_str());
+    put(out, "apiVersion", &owned.api_version);
+    put(out, "time", owned.time.as_deref().unwrap_or_default());
+    put(out, "fieldsType", FIELDS_TYPE);
+    out.push_str(",\"fieldsV1\":");
+    owned.fields.write(out);
+    put(out, "subresource", &manager.subresource);
+    out.push('}');
+}
+
+/// Appends a text of an entry, unless it is empty.
+fn put(out: &mut String, name: &str, value: &str) {
+    if !value.is_empty() {
+        out.push_str(if out.ends_with('{') { "\"" } else { ",\"" });
+        out.push_str(name);
+        out.push_str("\":");
+        out.push_str(&Value::from(value).to_string());
     }
-    entry.put("operation", manager.operation.as_str());
-    entry.put("apiVersion", &*owned.api_version);
-    entry.put("fieldsType", FIELDS_TYPE);
-    entry.put("fieldsV1", owned.fields.encode());
-    if let Some(time) = &owned.time {
-        entry.put("time", &**time);
-    }
-    if !manager.subresource.is_empty() {
-        entry.put("subresource", &*manager.subresource);
-    }
-    Value::Object(entry)
 }
 
 /// A time in seconds since 1970; none at all and what is no time come first.

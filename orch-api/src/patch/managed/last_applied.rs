@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::ownership::Rules;
 use crate::patch::fields::FieldSet;
-use crate::patch::typed::{Duplicates, check, compare, field_set};
+use crate::patch::typed::{check, compare, field_set};
 use crate::tree::{Get, Set};
 
 /// The only manager for which the annotation counts.
@@ -28,10 +28,10 @@ impl Rules<'_> {
         if last.text("apiVersion") != self.api_version {
             return None;
         }
-        check(live, self.shape, Duplicates::Refused).ok()?;
-        check(&last, self.shape, Duplicates::Refused).ok()?;
-        let comparison = compare(&last, live, self.shape).ok()?;
-        Some(field_set(&last, self.shape).difference(&comparison.changed()).difference(&comparison.removed))
+        check(live, self.shape).ok()?;
+        check(&last, self.shape).ok()?;
+        let (changed, removed) = compare(&last, live, self.shape).ok()?.split();
+        Some(field_set(&last, self.shape).difference(&changed).difference(&removed))
     }
 }
 

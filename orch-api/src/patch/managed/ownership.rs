@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{Conflict, Manager, Managers, Owned};
 use crate::patch::fields::FieldSet;
-use crate::patch::typed::{Comparison, Shape, compare, reconcile};
+use crate::patch::typed::{Shape, compare, reconcile};
 
 /// What the ownership of a kind's fields depends on.
 pub(super) struct Rules<'s> {
@@ -56,7 +56,7 @@ impl Rules<'_> {
         managers
     }
 
-    /// Takes from everybody but `actor` what the change from `old` to `new` changed or removed.
+    /// Takes from everybody but `actor` what the change from `old` to `new` changed or removed. Returns both.
     pub(super) fn transfer(
         &self,
         old: &Value,
@@ -64,28 +64,28 @@ impl Rules<'_> {
         managers: &mut Managers,
         actor: &Manager,
         take: Take,
-    ) -> Result<Comparison, Failure> {
-        let comparison = compare(old, new, self.shape)?.without(&self.ignored);
-        let changed = comparison.changed();
-        let conflicts: Vec<Conflict> = managers
-            .iter()
-            .filter(|(manager, _)| *manager != actor)
-            .map(|(manager, owned)| Conflict {
+    ) -> Result<(FieldSet, FieldSet), Failure> {
+        let (changed, removed) = compare(old, new, self.shape)?.without(&self.ignored).split();
+        if take == Take::Refuse {
+            let conflict = |(manager, owned): (&Manager, &Owned)| Conflict {
                 manager: manager.clone(),
                 fields: owned.fields.intersection(&changed),
-            })
-            .filter(|conflict| !conflict.fields.is_empty())
-            .collect();
-        if take == Take::Refuse && !conflicts.is_empty() {
-            return Err(Failure::Conflicts(conflicts));
-        }
-        for (manager, owned) in &mut managers.0 {
-            if manager != actor {
-                owned.fields = owned.fields.difference(&changed).difference(&comparison.removed);
+            };
+            let others = managers.iter().filter(|(manager, _)| *manager != actor);
+            let conflicts: Vec<_> =
+                others.map(conflict).filter(|conflict| !conflict.fields.is_empty()).collect();
+            if !conflicts.is_empty() {
+                return Err(Failure::Conflicts(conflicts));
             }
         }
-        managers.0.retain(|_, owned| !owned.fields.is_empty());
-        Ok(comparison)
+        managers.0.retain(|manager, owned| {
+            if manager != actor {
+                owned.fields.remove(&changed);
+                owned.fields.remove(&removed);
+            }
+            !owned.fields.is_empty()
+        });
+        Ok((changed, removed))
     }
 
     /// A write that is no apply: its manager owns what it changed, from now on.
@@ -97,10 +97,12 @@ impl Rules<'_> {
         actor: &Manager,
     ) -> Result<Managers, Failure> {
         let mut managers = self.reconciled(managers);
-        let comparison = self.transfer(old, new, &mut managers, actor, Take::Force)?;
-        let before = managers.0.remove(actor).map(|owned| owned.fields).unwrap_or_default();
-        let fields = before.difference(&comparison.removed).union(&comparison.changed());
-        managers.own(actor, self.api_version, fields.without_under(&self.ignored), None);
+        let (changed, removed) = self.transfer(old, new, &mut managers, actor, Take::Force)?;
+        let mut fields = managers.0.remove(actor).map(|owned| owned.fields).unwrap_or_default();
+        fields.remove(&removed);
+        fields.add(changed);
+        fields.remove_under(&self.ignored);
+        managers.own(actor, self.api_version, fields, None);
         Ok(managers)
     }
 }

@@ -1,13 +1,15 @@
 //! Field management of one kind through one subresource: what writes go through (`managedfields/fieldmanager.go` and the
 //! managers that it is wrapped in).
 
+use std::sync::LazyLock;
+
 use orch_core::{ConflictCause, Error, Key, KindInfo, PatchFault, Subresource};
 use serde_json::Value;
 
 use super::ownership::{Failure, Rules, Take};
 use super::{Conflict, Manager, Managers, Operation, codec, last_applied, reset, zero};
 use crate::patch::fields::FieldSet;
-use crate::patch::typed::{Duplicates, Shape, check, is_too_deep};
+use crate::patch::typed::{Shape, check, is_too_deep};
 use crate::tree::Get;
 
 /// The owner of what was there before anything was tracked.
@@ -131,16 +133,16 @@ impl<'s> Tracker<'s> {
         if is_too_deep(new) {
             return Err(Failure::Unfit("nested too deeply".to_owned()));
         }
-        check(new, self.shape, Duplicates::Allowed)?;
         // What the write itself changes, apart from what its manager had before.
         let current = Manager::new("current-operation", Operation::Update, "", "");
         let mut managers = self.rules().update(old, new, managers, &current)?;
-        if let Some(changed) = managers.0.remove(&current) {
+        if let Some(mut changed) = managers.0.remove(&current) {
             let manager = self.manager(manager, Operation::Update);
-            let fields = changed.fields.difference(&never_owned());
-            if !fields.is_empty() {
-                let before = managers.0.remove(&manager).map(|owned| owned.fields).unwrap_or_default();
-                managers.own(&manager, &self.api_version, before.union(&fields), Some(self.now.to_owned()));
+            changed.fields.remove(&NEVER_OWNED);
+            if !changed.fields.is_empty() {
+                let mut fields = managers.0.remove(&manager).map(|owned| owned.fields).unwrap_or_default();
+                fields.add(changed.fields);
+                managers.own(&manager, &self.api_version, fields, Some(self.now.to_owned()));
             }
         }
         managers.cap();
@@ -188,7 +190,7 @@ impl<'s> Tracker<'s> {
         let (mut object, mut managers) = applied.map_err(|failure| self.error(config, failure))?;
         if let Some(owned) = managers.0.remove(&actor) {
             let time = if object.is_some() { Some(self.now.to_owned()) } else { owned.time };
-            managers.own(&actor, &self.api_version, owned.fields.difference(&never_owned()), time);
+            managers.own(&actor, &self.api_version, owned.fields.difference(&NEVER_OWNED), time);
         }
         if manager == last_applied::KUBECTL {
             let mut renewed = object.clone().unwrap_or_else(|| live.clone());
@@ -211,7 +213,7 @@ impl<'s> Tracker<'s> {
         if config.object_at("metadata").is_some_and(|metadata| metadata.at("managedFields").is_some()) {
             return Err(self.fault(config, PatchFault::Malformed, "metadata.managedFields must be nil"));
         }
-        check(config, self.shape, Duplicates::Refused).map_err(|why| {
+        check(config, self.shape).map_err(|why| {
             let text = |field| config.object_at("metadata").map_or("", |metadata| metadata.text(field));
             let (namespace, name) = (text("namespace"), text("name"));
             let object = format!("{namespace}/{name}; {}", gvk(config));
@@ -257,7 +259,7 @@ fn others(conflicts: &[Conflict], allowed: &FieldSet) -> Vec<Conflict> {
 }
 
 /// Fields that are the server's or name the object (`managedfields/internal/stripmeta.go`).
-fn never_owned() -> FieldSet {
+static NEVER_OWNED: LazyLock<FieldSet> = LazyLock::new(|| {
     const METADATA: [&str; 9] = [
         "name",
         "namespace",
@@ -269,7 +271,8 @@ fn never_owned() -> FieldSet {
         "managedFields",
         "resourceVersion",
     ];
-    let top = ["apiVersion", "kind", "metadata"].map(|name| FieldSet::field(&[name]));
-    let metadata = METADATA.map(|name| FieldSet::field(&["metadata", name]));
-    top.iter().chain(&metadata).fold(FieldSet::default(), |all, field| all.union(field))
-}
+    let mut all = FieldSet::default();
+    ["apiVersion", "kind", "metadata"].iter().for_each(|name| all.add(FieldSet::field(&[name])));
+    METADATA.iter().for_each(|name| all.add(FieldSet::field(&["metadata", name])));
+    all
+});

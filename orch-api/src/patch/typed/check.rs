@@ -1,6 +1,7 @@
 //! Whether a tree fits its shape (`structured-merge-diff/typed/validate.go`), in the words of that.
 
 use std::collections::BTreeSet;
+use std::fmt::Write;
 
 use serde_json::Value;
 
@@ -9,19 +10,12 @@ use crate::patch::fields::{Element, Scalar};
 use crate::schema::MAX_FAULTS;
 use crate::tree::Tree;
 
-/// Whether an element may stand twice in a list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Duplicates {
-    Refused,
-    Allowed,
-}
-
-/// Checks a tree.
+/// Checks a tree in which no element of a list may stand twice.
 ///
 /// # Errors
 /// Everything that does not fit, each with its path: one line for one, several under `errors:`.
-pub(crate) fn check(tree: &Value, shape: Shape<'_>, duplicates: Duplicates) -> Result<(), String> {
-    let mut walk = Walk { path: String::new(), duplicates, faults: Vec::new() };
+pub(crate) fn check(tree: &Value, shape: Shape<'_>) -> Result<(), String> {
+    let mut walk = Walk { path: String::new(), faults: Vec::new() };
     walk.value(tree, shape);
     match walk.faults.as_slice() {
         [] => Ok(()),
@@ -32,7 +26,6 @@ pub(crate) fn check(tree: &Value, shape: Shape<'_>, duplicates: Duplicates) -> R
 
 struct Walk {
     path: String,
-    duplicates: Duplicates,
     faults: Vec<String>,
 }
 
@@ -52,7 +45,7 @@ impl Walk {
             (Rule::Map(rule), Value::Object(map)) => {
                 for (name, value) in map {
                     let shape = rule.field(name);
-                    let element = Element::Field(name.clone());
+                    let element = shape.unwrap_or(Shape::Deduced).element(name);
                     self.below(&element, |walk| match shape {
                         Some(shape) => walk.value(value, shape),
                         None => walk.fault("field not declared in schema"),
@@ -76,7 +69,7 @@ impl Walk {
                     Err(why) => return self.fault(&format!("element {at}: {why}")),
                 },
             };
-            if self.duplicates == Duplicates::Refused && seen.contains(&element) {
+            if seen.contains(&element) {
                 self.fault(&format!("duplicate entries for key {element}"));
             }
             self.below(&element, |walk| walk.value(item, rule.item));
@@ -106,7 +99,8 @@ impl Walk {
             return;
         }
         let before = self.path.len();
-        self.path.push_str(&element.to_string());
+        // Writing to a string cannot fail.
+        let _ = write!(self.path, "{element}");
         walk(self);
         self.path.truncate(before);
     }

@@ -16,16 +16,19 @@ mod structural;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
-pub(crate) use check::{Duplicates, check, go_map};
-pub(crate) use compare::{Comparison, compare};
+pub(crate) use check::{check, go_map};
+pub(crate) use compare::compare;
 pub(crate) use merge::merge;
 pub(crate) use named::with_named;
 pub(crate) use own::field_set;
 pub(crate) use reconcile::reconcile;
 pub(crate) use remove::remove;
 
+use crate::patch::fields::Element;
 use crate::schema::{self, Field, ListType, MAX_DEPTH, MapType, Type, TypeRef};
 
 /// The type of a value, as merges see it.
@@ -110,6 +113,14 @@ impl<'s> Shape<'s> {
             None | Some(Value::Null | Value::Object(_)) => Rule::Map(MapRule { shape: self, is_atomic }),
             Some(Value::Array(_)) => Rule::List(ListRule { item: Self::Atomic, parts: Parts::Atomic }),
             Some(_) => Rule::Scalar(ScalarRule::Any),
+        }
+    }
+
+    /// The element of a path to a field of this shape; the names that a type has are not copied.
+    pub(crate) fn element(self, name: &str) -> Element {
+        match self {
+            Self::Typed(_, Some(field)) => Element::Field(Cow::Borrowed(field.name())),
+            _ => Element::named(name),
         }
     }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::{ListRule, MapRule, Parts, Rule, Shape};
-use crate::patch::fields::{Element, FieldSet};
+use crate::patch::fields::FieldSet;
 use crate::tree::Tree;
 
 /// The fields of a value. Elements that stand twice are one field, with nothing below it.
@@ -30,9 +30,10 @@ fn below(value: &Value, shape: Shape<'_>) -> (bool, FieldSet) {
 fn of_map(map: &Tree, rule: MapRule<'_>) -> FieldSet {
     let (mut members, mut children) = (BTreeSet::new(), Vec::new());
     for (name, value) in map {
-        let (is_whole, child) = below(value, rule.field(name).unwrap_or(Shape::Deduced));
+        let shape = rule.field(name).unwrap_or(Shape::Deduced);
+        let (is_whole, child) = below(value, shape);
         let is_empty = value.is_null() || value.as_object().is_some_and(Tree::is_empty);
-        let element = Element::Field(name.clone());
+        let element = shape.element(name);
         if is_whole || is_empty || rule.named(name).is_none() {
             members.insert(element.clone());
         }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{ListRule, MapRule, Parts, Rule, Shape};
-use crate::patch::fields::{Element, FieldSet};
+use crate::patch::fields::FieldSet;
 use crate::tree::Tree;
 
 /// Takes fields out of a value. Nothing is taken out of what is one thing: it goes as a whole, and only by its own field.
@@ -30,14 +30,15 @@ pub(crate) fn remove(value: &Value, fields: &FieldSet, shape: Shape<'_>) -> Valu
 fn of_map(map: &Tree, fields: &FieldSet, rule: MapRule<'_>) -> Value {
     let (mut out, mut is_touched) = (Tree::new(), false);
     for (name, value) in map {
-        let element = Element::Field(name.clone());
+        let shape = rule.field(name).unwrap_or(Shape::Deduced);
+        let element = shape.element(name);
         if fields.is_member(&element) {
             continue;
         }
         let value = match fields.under(&element) {
             Some(below) => {
                 is_touched = true;
-                emptied(value, below, rule.field(name).unwrap_or(Shape::Deduced))
+                emptied(value, below, shape)
             }
             None => value.clone(),
         };
