@@ -274,30 +274,19 @@ impl Object {
     }
 
     /// The same object with other managed fields, given as the JSON of `metadata.managedFields`, for whose form the caller
-    /// vouches; copies no body.
+    /// vouches; copies no body. Objects may share the bytes.
     ///
     /// ```
     /// use orch_core::{Object, Registry, kind};
     /// use serde_json::json;
     /// let info = Registry::built_in().get(kind::CONFIG_MAPS).unwrap();
     /// let object = Object::encode(&info, &json!({"metadata": {"name": "a", "namespace": "b"}})).unwrap();
-    /// let owned = object.with_managed_fields(Some(json!([{"manager": "me"}]).to_string()));
+    /// let owned = object.with_managed_fields(Some(r#"[{"manager":"me"}]"#.into()));
     /// assert_eq!(owned.to_tree()["metadata"]["managedFields"][0]["manager"], "me");
     /// assert_eq!(owned.with_managed_fields(None).managed_fields(), None);
-    /// assert_eq!(object.with_managed_fields_of(&owned).managed_fields(), owned.managed_fields());
     /// ```
     #[must_use]
-    pub fn with_managed_fields(&self, managed: Option<String>) -> Self {
-        self.managed(managed.map(Bytes::from))
-    }
-
-    /// The same object with the managed fields of another one; copies neither.
-    #[must_use]
-    pub fn with_managed_fields_of(&self, other: &Self) -> Self {
-        self.managed(other.managed_fields().cloned())
-    }
-
-    fn managed(&self, managed: Option<Bytes>) -> Self {
+    pub fn with_managed_fields(&self, managed: Option<Bytes>) -> Self {
         let Inner { key, header, body, spans, .. } = &*self.inner;
         let (key, header, body, spans) = (key.clone(), header.clone(), body.clone(), spans.clone());
         Self { revision: self.revision, inner: Arc::new(Inner { key, header, managed, body, spans }) }

@@ -142,7 +142,7 @@ impl Of<'_> {
         self.validate(&new, Some(old), self.write.subresource)?;
         let claim = self.allocate(&mut new, Some(old))?;
         let object = encode(&info, stored, &new, before).inspect_err(|_| self.abandon(claim.as_ref()))?;
-        let answer = Live::fresh(managed.put(object, Some(stored)), Arc::new(new));
+        let answer = Live::fresh(managed.put(object, Some(stored), &self.api.shared.texts), Arc::new(new));
         if removal::is_due(self.strategy.row.deletion, &answer) {
             self.abandon(claim.as_ref());
             return Ok(self.remove(stored, answer));

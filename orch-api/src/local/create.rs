@@ -69,7 +69,7 @@ impl Of<'_> {
         self.validate(&tree, None, Subresource::None)?;
         let claim = self.allocate(&mut tree, None)?;
         let object = Object::encode(&info, &tree).inspect_err(|_| self.abandon(claim.as_ref()))?;
-        let answer = Live::fresh(managed.put(object, None), Arc::new(tree));
+        let answer = Live::fresh(managed.put(object, None, &self.api.shared.texts), Arc::new(tree));
         Ok(Commit { claim, ..Commit::create(answer) }.into())
     }
 

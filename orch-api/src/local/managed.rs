@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::batch::Of;
 use super::metadata;
+use super::texts::Texts;
 use crate::patch::{Managers, Shape, Tracker};
 use crate::schema;
 use crate::tree::{Get, Tree};
@@ -31,17 +32,13 @@ impl Managed {
     }
 
     /// The object with them.
-    pub(super) fn put(&self, object: Object, stored: Option<&Object>) -> Object {
-        match (self, stored) {
-            (Self::Now(managers), _) => match managers.to_json() {
-                None if object.managed_fields().is_none() => object,
-                managed => object.with_managed_fields(managed),
-            },
-            (Self::Kept, Some(stored)) if stored.managed_fields() != object.managed_fields() => {
-                object.with_managed_fields_of(stored)
-            }
-            (Self::Kept, _) => object,
-        }
+    pub(super) fn put(&self, object: Object, stored: Option<&Object>, texts: &Texts) -> Object {
+        let managed = match (self, stored) {
+            (Self::Now(managers), _) => managers.to_json().map(|text| texts.share(text)),
+            (Self::Kept, Some(stored)) => stored.managed_fields().cloned(),
+            (Self::Kept, None) => None,
+        };
+        if managed.as_ref() == object.managed_fields() { object } else { object.with_managed_fields(managed) }
     }
 }
 

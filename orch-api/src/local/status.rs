@@ -38,7 +38,7 @@ impl Of<'_> {
         if object.same_content(&stored) && managed.is_same(&stored) {
             return Ok(Step::Done(stored));
         }
-        let object = managed.put(object, Some(&stored));
+        let object = managed.put(object, Some(&stored), &self.api.shared.texts);
         if self.write.options.field_validation != FieldValidation::Ignore {
             self.judge(&stored, &new)?;
         }

@@ -312,6 +312,19 @@ fn an_apply_has_a_manager_and_makes_no_subresource() {
 }
 
 #[test]
+fn objects_of_one_form_share_the_text_of_their_managers() {
+    sim(|api, _| async move {
+        let mut texts = Vec::new();
+        for name in ["a", "b"] {
+            let tree = json!({"metadata": {"name": name, "namespace": "default"}, "data": {"k": name}});
+            let live = api.one(Write::create_tree(kind::CONFIG_MAPS, tree).managed_by("post")).await.unwrap();
+            texts.push(live.managed_fields().unwrap().clone());
+        }
+        assert_eq!(texts[0].as_ptr(), texts[1].as_ptr());
+    });
+}
+
+#[test]
 fn managers_can_be_forgotten() {
     sim(|api, _| async move {
         let made = api.one(Write::create_tree(kind::DEPLOYMENTS, web()).managed_by("post")).await.unwrap();

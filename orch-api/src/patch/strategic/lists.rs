@@ -1,5 +1,7 @@
 //! Lists in strategic merge patches: replaced, merged by a key, or merged as sets of scalars.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::Value;
 
 use super::order::in_order;
@@ -49,15 +51,10 @@ impl List {
         }
         match elements(&[&live, &patch])? {
             Elements::Scalars => {
-                let mut merged = live.clone();
-                merged.extend(patch.iter().cloned());
-                let mut unique: Vec<Value> = Vec::with_capacity(merged.len());
-                for value in merged {
-                    if !unique.contains(&value) {
-                        unique.push(value);
-                    }
-                }
-                in_order(unique, &patch, &live, self.key, Elements::Scalars)
+                let mut seen = BTreeSet::new();
+                let all = live.iter().chain(&patch);
+                let unique = all.filter(|value| seen.insert(identity(value, None))).cloned().collect();
+                Ok(in_order(unique, &patch, &live, None))
             }
             Elements::Maps => {
                 let Some(key) = self.key else {
@@ -65,7 +62,8 @@ impl List {
                 };
                 let (live, patch) = directives(live, patch, key)?;
                 let merged = self.merge_maps(live.clone(), &patch, key)?;
-                in_order(merged, &patch, &live, self.key, Elements::Maps)
+                merged.iter().try_for_each(|element| key_of(map(element)?, key).map(drop))?;
+                Ok(in_order(merged, &patch, &live, Some(key)))
             }
         }
     }
@@ -76,21 +74,29 @@ impl List {
             return Ok(live);
         }
         match elements(&[&live, &gone])? {
-            Elements::Scalars => Ok(live.into_iter().filter(|value| !gone.contains(value)).collect()),
+            Elements::Scalars => {
+                let gone: BTreeSet<String> = gone.iter().map(|value| identity(value, None)).collect();
+                Ok(live.into_iter().filter(|value| !gone.contains(&identity(value, None))).collect())
+            }
             Elements::Maps => Self { is_merged: true, ..self }.merge(live, gone),
         }
     }
 
     fn merge_maps(self, mut live: Vec<Value>, patch: &[Value], key: &str) -> Result<Vec<Value>, Error> {
+        let mut places = places(&live, Some(key));
         for change in patch {
             let fields = map(change)?;
-            let value = key_of(fields, key)?;
-            match position(&live, key, value)? {
+            key_of(fields, key)?;
+            let identity = identity(change, Some(key));
+            match places.get(&identity) {
                 Some(at) => {
-                    let old = live[at].as_object().cloned().unwrap_or_default();
-                    live[at] = Value::Object(merge_map(old, fields.clone(), self.item)?);
+                    let old = live[*at].as_object().cloned().unwrap_or_default();
+                    live[*at] = Value::Object(merge_map(old, fields.clone(), self.item)?);
                 }
-                None => live.push(change.clone()),
+                None => {
+                    places.insert(identity, live.len());
+                    live.push(change.clone());
+                }
             }
         }
         Ok(live)
@@ -99,38 +105,48 @@ impl List {
 
 /// Does what elements with `$patch` say; the lists without them.
 fn directives(mut live: Vec<Value>, patch: Vec<Value>, key: &str) -> Result<(Vec<Value>, Vec<Value>), Error> {
-    let (mut plain, mut is_replaced) = (Vec::new(), false);
+    let (mut plain, mut gone, mut is_replaced) = (Vec::new(), BTreeSet::new(), false);
     for element in patch {
         let fields = map(&element)?;
-        match fields.get(PATCH) {
-            None => plain.push(element),
-            Some(Value::String(directive)) if directive == "delete" => {
-                let value = key_of(fields, key)?;
-                while let Some(at) = position(&live, key, value)? {
-                    live.remove(at);
-                }
+        let Some(directive) = fields.get(PATCH) else {
+            plain.push(element);
+            continue;
+        };
+        match directive.as_str() {
+            Some("delete") => {
+                key_of(fields, key)?;
+                gone.insert(identity(&element, Some(key)));
             }
-            Some(Value::String(directive)) if directive == "replace" => is_replaced = true,
-            Some(Value::String(directive)) if directive == "merge" => {
-                return Err(Error::unfit("merging lists cannot yet be specified in the patch"));
-            }
-            Some(directive) => return Err(unknown_directive(directive, fields)),
+            Some("replace") => is_replaced = true,
+            Some("merge") => return Err(Error::unfit("merging lists cannot yet be specified in the patch")),
+            _ => return Err(unknown_directive(directive, fields)),
         }
     }
-    Ok(if is_replaced { (plain, Vec::new()) } else { (live, plain) })
+    if is_replaced {
+        return Ok((plain, Vec::new()));
+    }
+    if !gone.is_empty() {
+        live.retain(|element| !gone.contains(&identity(element, Some(key))));
+    }
+    Ok((live, plain))
 }
 
-/// The place of the element with that key.
-pub(super) fn position(list: &[Value], key: &str, value: &Value) -> Result<Option<usize>, Error> {
-    for (at, element) in list.iter().enumerate() {
-        let Value::Object(fields) = element else {
-            return Err(Error::unfit(format!("value for key {at} is not a map")));
-        };
-        if fields.get(key) == Some(value) {
-            return Ok(Some(at));
-        }
+/// By what an element is told from the others: its merge key, or itself.
+pub(super) fn identity(element: &Value, key: Option<&str>) -> String {
+    match key {
+        // No JSON text is empty: an element without its key is like no other.
+        Some(key) => element.get(key).map_or_else(String::new, Value::to_string),
+        None => element.to_string(),
     }
-    Ok(None)
+}
+
+/// The first place of every element.
+pub(super) fn places(list: &[Value], key: Option<&str>) -> BTreeMap<String, usize> {
+    let mut places = BTreeMap::new();
+    for (at, element) in list.iter().enumerate() {
+        places.entry(identity(element, key)).or_insert(at);
+    }
+    places
 }
 
 /// The value of the merge key of an element.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::lists::{Elements, List, elements, go_kind, key_of, map, position};
+use super::lists::{Elements, List, elements, go_kind, identity, key_of, map, places};
 use super::{Error, PATCH, SET_ORDER, TypeRef, facts, without_directives};
 use crate::tree::Tree;
 
@@ -26,8 +26,11 @@ pub(super) fn apply(live: &mut Tree, patch: &mut Tree, ty: Option<TypeRef>) -> R
             (Some(old), Some(change)) => rule.merge(old.to_vec(), change.to_vec())?,
         };
         let (old, change) = (old.unwrap_or_default(), change.unwrap_or_default());
-        let kind = elements(&[old, change])?;
-        let ordered = in_order(merged, &order, old, rule.key, kind)?;
+        let key = if elements(&[old, change])? == Elements::Maps { rule.key } else { None };
+        if let Some(key) = key {
+            merged.iter().chain(&order).try_for_each(|element| key_of(map(element)?, key).map(drop))?;
+        }
+        let ordered = in_order(merged, &order, old, key);
         live.insert(name.to_owned(), Value::Array(ordered));
         patch.remove(name);
     }
@@ -81,41 +84,26 @@ fn is_same(a: &Value, b: &Value, key: Option<&str>) -> Result<bool, Error> {
 
 /// Orders a merged list: what `order` names as it says, the others as in the object, and the two between each other as in
 /// the object as far as that goes.
-pub(super) fn in_order(
-    merged: Vec<Value>,
-    order: &[Value],
-    live: &[Value],
-    key: Option<&str>,
-    kind: Elements,
-) -> Result<Vec<Value>, Error> {
-    let key = if kind == Elements::Maps { key } else { None };
+pub(super) fn in_order(merged: Vec<Value>, order: &[Value], live: &[Value], key: Option<&str>) -> Vec<Value> {
+    let (order, live) = (places(order, key), places(live, key));
     let (mut named, mut others) = (Vec::new(), Vec::new());
     for element in merged {
-        let is_named = match key {
-            None => order.contains(&element),
-            Some(key) => position(order, key, key_of(map(&element)?, key)?)?.is_some(),
-        };
-        if is_named { named.push(element) } else { others.push(element) }
+        let identity = identity(&element, key);
+        let before = live.get(&identity).copied();
+        match order.get(&identity) {
+            Some(at) => named.push((*at, before, element)),
+            None => others.push((before.unwrap_or(usize::MAX), before, element)),
+        }
     }
-    let place = |list: &[Value], element: &Value| {
-        let identity = |value: &Value| match key {
-            Some(key) => value.get(key).cloned().unwrap_or_default(),
-            None => value.clone(),
-        };
-        let wanted = identity(element);
-        list.iter().position(|value| identity(value) == wanted)
-    };
-    named.sort_by_cached_key(|element| place(order, element));
-    others.sort_by_cached_key(|element| place(live, element).unwrap_or(usize::MAX));
-    // What the object does not tell apart goes behind.
+    named.sort_by_key(|(at, ..)| *at);
+    others.sort_by_key(|(at, ..)| *at);
     let mut all = Vec::with_capacity(named.len() + others.len());
-    let mut named = named.into_iter().peekable();
-    let mut others = others.into_iter().peekable();
-    while let (Some(other), Some(next)) = (others.peek(), named.peek()) {
-        let is_first = matches!((place(live, other), place(live, next)), (Some(a), Some(b)) if a < b);
-        all.extend(if is_first { others.next() } else { named.next() });
+    let (mut named, mut others) = (named.into_iter().peekable(), others.into_iter().peekable());
+    while let (Some((_, other, _)), Some((_, next, _))) = (others.peek(), named.peek()) {
+        // What is new has no place in the object: it comes first.
+        let is_first = matches!((other, next), (Some(other), Some(next)) if other < next);
+        all.extend(if is_first { others.next() } else { named.next() }.map(|(.., element)| element));
     }
-    all.extend(others);
-    all.extend(named);
-    Ok(all)
+    all.extend(others.chain(named).map(|(.., element)| element));
+    all
 }
