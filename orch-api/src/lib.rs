@@ -3,6 +3,7 @@
 //! - [`LocalApi`]: the [`Api`](orch_core::Api) in process, over any [`Store`](orch_core::Store).
 //! - [`apply`]: manifests as `kubectl apply` applies them.
 //! - [`convert`]: objects that are stored once and served in two forms.
+//! - [`patch`]: JSON patch, strategic merge patch, server-side apply.
 //! - [`manifest`]: files of manifests, parsed with the place of every field.
 //! - [`printers`]: the columns and cells of tables.
 //! - [`schema`]: the structure of Kubernetes' own kinds.
@@ -17,6 +18,7 @@ mod defaults;
 mod local;
 pub mod manifest;
 mod merge;
+pub mod patch;
 pub mod printers;
 pub mod schema;
 mod services;

@@ -31,11 +31,13 @@ mod typed;
 pub mod view;
 
 pub use api::{
-    Api, ApiExt, DeleteOptions, DryRun, FieldValidation, Patch, Precondition, Propagation, User, Verb, Write,
-    WriteOptions,
+    Api, ApiExt, Conflicts, DeleteOptions, DryRun, FieldValidation, Patch, Precondition, Propagation, User,
+    Verb, Write, WriteOptions,
 };
 pub use env::{Activity, Env, Part, Task};
-pub use error::{ConflictCause, Error, Fault, FaultKind, Reason, Result, WriteOutcome};
+pub use error::{
+    ConflictCause, Error, Fault, FaultKind, FieldConflict, PatchFault, Reason, Result, WriteOutcome,
+};
 pub use feed::Feed;
 pub use informer::{Informer, Poker};
 pub use key::{Key, Revision, Str};

@@ -40,3 +40,12 @@ pub(crate) fn metadata(tree: &mut Tree) {
         }
     }
 }
+
+/// The times of a status' conditions, which Kubernetes' encoder always writes.
+pub(crate) fn conditions(status: &mut Tree, times: &[&str]) {
+    for condition in status.objects_mut("conditions") {
+        for time in times {
+            condition.entry(*time).or_insert(serde_json::Value::Null);
+        }
+    }
+}

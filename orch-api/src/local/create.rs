@@ -7,7 +7,9 @@ use serde_json::Value;
 
 use super::batch::{Commit, Of, Step};
 use super::facts::Facts;
-use super::metadata;
+use super::managed::Managed;
+use super::patched::Patched;
+use super::{managed, metadata};
 use crate::strategy::{Generation, Strategy};
 use crate::tree::{Get, Set, Tree};
 use crate::{convert, defaults, services};
@@ -20,11 +22,12 @@ impl Of<'_> {
         let Verb::Create(tree) = &mut self.write.verb else { return Err(self.not_allowed("create")) };
         // A copy only if the caller still holds the tree; a create is done once.
         let tree = Arc::unwrap_or_clone(std::mem::take(tree));
-        self.begin(tree, facts).await
+        self.begin(tree.into(), facts).await
     }
 
     /// Makes a tree the new object that it describes.
-    pub(super) async fn begin(&mut self, mut tree: Value, facts: &mut Facts<'_>) -> Result<Step> {
+    pub(super) async fn begin(&mut self, new: Patched, facts: &mut Facts<'_>) -> Result<Step> {
+        let Patched { mut tree, managers } = new;
         self.in_stored_form(&mut tree)?;
         let (info, env) = (Arc::clone(&self.info), &self.api.shared.env);
         let fields = metadata::root(&info, &mut tree)?;
@@ -37,6 +40,7 @@ impl Of<'_> {
         self.admit_namespace(facts).await?;
         let fields = metadata::root(&info, &mut tree)?;
         let now = metadata::seconds(env.now());
+        let given = managed::take(fields);
         let head = fields.make("metadata");
         metadata::begin(head, &env.uuid(), &now);
         if head.is_unset("name") {
@@ -47,6 +51,11 @@ impl Of<'_> {
         }
         (self.strategy.row.defaults)(fields);
         defaults::metadata(fields);
+        let managed = match managers {
+            Some(managers) => Managed::Now(managers),
+            None => self.tracked(None, &tree, given.as_ref()),
+        };
+        let fields = metadata::root(&info, &mut tree)?;
         self.admit_create(fields, facts).await?;
         (self.strategy.row.create)(fields);
         if Strategy::owns_status(&info) {
@@ -61,7 +70,8 @@ impl Of<'_> {
         self.validate(&tree, None, Subresource::None)?;
         let claim = self.allocate(&mut tree, None)?;
         let object = Object::encode(&info, &tree).inspect_err(|_| self.abandon(claim.as_ref()))?;
-        Ok(Commit { claim, ..Commit::create(Live::fresh(object, Arc::new(tree))) }.into())
+        let answer = Live::fresh(managed.put(object, None, &self.api.shared.texts), Arc::new(tree));
+        Ok(Commit { claim, ..Commit::create(answer) }.into())
     }
 
     fn generate_name(&self, metadata: &mut Tree) -> Result<()> {

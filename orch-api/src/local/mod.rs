@@ -13,11 +13,14 @@ mod change;
 mod create;
 mod delete;
 mod facts;
+mod managed;
 mod metadata;
+mod patched;
 mod recent;
 mod removal;
 mod settle;
 mod status;
+mod texts;
 
 #[cfg(test)]
 mod tests;
@@ -34,6 +37,7 @@ use orch_core::{
 };
 
 use self::recent::Recent;
+use self::texts::Texts;
 use crate::services::Allocator;
 
 /// The range of cluster addresses by default, kubeadm's.
@@ -77,6 +81,7 @@ struct Shared {
     registry: Arc<Registry>,
     services: Allocator,
     recent: Recent,
+    texts: Texts,
     toleration_secs: i64,
 }
 
@@ -116,7 +121,15 @@ impl LocalApiBuilder {
         let env = self.env.child("api");
         let services = Allocator::new(self.service_range, env.child("services"));
         let Self { store, registry, toleration_secs, user, .. } = self;
-        let shared = Shared { store, env, registry, services, recent: Recent::default(), toleration_secs };
+        let shared = Shared {
+            store,
+            env,
+            registry,
+            services,
+            recent: Recent::default(),
+            texts: Texts::default(),
+            toleration_secs,
+        };
         LocalApi { shared: Arc::new(shared), user }
     }
 }

@@ -4,6 +4,7 @@ mod admission;
 mod any;
 mod faults;
 mod kinds;
+mod patches;
 
 use std::sync::Arc;
 
@@ -283,7 +284,7 @@ fn status_and_the_rest_are_written_apart() {
         );
         assert_eq!(api.one(patch).await.unwrap().tree()["status"], json!({}));
         let wrong = Write::merge_status(key, json!({"status": {"replicas": "many"}}));
-        assert!(matches!(api.one(wrong).await.unwrap_err(), Error::Malformed { .. }));
+        assert!(matches!(api.one(wrong).await.unwrap_err(), Error::Invalid { .. }));
         let none = Write::merge_status(config("a"), json!({}));
         assert!(matches!(api.one(none).await.unwrap_err(), Error::NotAllowed { .. }));
     });

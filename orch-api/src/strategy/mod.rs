@@ -26,6 +26,8 @@ pub(crate) enum Generation {
     Not,
     /// Of the spec.
     Spec,
+    /// Of the spec and of annotations.
+    SpecAndAnnotations,
     /// Of everything but metadata and status, as of custom resources.
     Content,
     /// Of everything but metadata, and of labels.
@@ -194,7 +196,10 @@ static ROWS: &[(&str, &str, Row)] = &[
     (
         "apps",
         "deployments",
-        row(defaults::deployment).generation(Generation::Spec).initial_status(|_, _| Some(json!({}))),
+        row(defaults::deployment)
+            .generation(Generation::SpecAndAnnotations)
+            .initial_status(|_, _| Some(json!({})))
+            .status(|status, _, _| defaults::conditions(status, &["lastTransitionTime", "lastUpdateTime"])),
     ),
     (
         "apps",
@@ -202,7 +207,10 @@ static ROWS: &[(&str, &str, Row)] = &[
         row(defaults::replica_set)
             .generation(Generation::Spec)
             .initial_status(|_, _| Some(json!({"replicas": 0})))
-            .status(|status, _, _| status.default_to("replicas", 0)),
+            .status(|status, _, _| {
+                status.default_to("replicas", 0);
+                defaults::conditions(status, &["lastTransitionTime"]);
+            }),
     ),
     (
         "apps",
@@ -213,6 +221,7 @@ static ROWS: &[(&str, &str, Row)] = &[
             .status(|status, _, _| {
                 status.default_to("replicas", 0);
                 status.default_to("availableReplicas", 0);
+                defaults::conditions(status, &["lastTransitionTime"]);
             }),
     ),
     ("coordination.k8s.io", "leases", row(defaults::lease).updates(Updates::AtRevisionOrCreate)),
