@@ -4,6 +4,7 @@
 //! - [`apply`]: manifests as `kubectl apply` applies them.
 //! - [`manifest`]: files of manifests, parsed with the place of every field.
 //! - [`schema`]: the structure of Kubernetes' own kinds.
+//! - `rest`: the Kubernetes REST API over HTTP and TLS (feature `rest`).
 //! - [`validate`]: the rules of Kubernetes' own kinds.
 //!
 //! Only this crate knows how an API server completes, checks and deletes objects. It keeps no bytes itself.
@@ -14,6 +15,8 @@ mod defaults;
 mod local;
 pub mod manifest;
 mod merge;
+#[cfg(feature = "rest")]
+pub mod rest;
 pub mod schema;
 mod services;
 mod strategy;

@@ -33,6 +33,8 @@ use orch_core::{
     Watches, Write,
 };
 
+#[cfg(feature = "rest")]
+pub(crate) use self::admission::terminating;
 use self::recent::Recent;
 use crate::services::Allocator;
 

@@ -1,0 +1,1 @@
+//! Whole requests against a server in memory.
