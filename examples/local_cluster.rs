@@ -61,8 +61,7 @@ async fn main() -> Result<()> {
         .with_writer(std::io::stderr)
         .init();
     let options = Options::parse();
-    let (mut terminate, mut interrupt) =
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let cluster = start(&options).await?;
     let server = serve(&cluster, &options).await?;
     println!("https://{}", server.address());
@@ -84,10 +83,8 @@ async fn start(options: &Options) -> Result<Cluster> {
             Runtime::Simulated => node.simulated(|_, _| Profile::default()),
         }
     };
-    let builder = Cluster::builder()
-        .env(Env::real())
-        .nodes((1..=options.nodes).map(node))
-        .images(task_images);
+    let builder =
+        Cluster::builder().env(Env::real()).nodes((1..=options.nodes).map(node)).images(task_images);
     let builder = match &options.data_dir {
         Some(directory) => builder.directory(directory.join("nodes")),
         None => builder,

@@ -33,9 +33,9 @@ use orch_core::{
     Watches, Write,
 };
 
-#[cfg(feature = "rest")]
-pub(crate) use self::admission::terminating;
 use self::recent::Recent;
+#[cfg(feature = "rest")]
+pub(crate) use self::{admission::terminating, create::REVISION_SET};
 use crate::services::Allocator;
 
 /// The range of cluster addresses by default, kubeadm's.

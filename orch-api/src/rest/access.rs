@@ -129,7 +129,9 @@ pub trait Authorizer: Send + Sync + 'static {
     async fn authorize(&self, user: &User, what: &Attributes) -> Decision;
 }
 
-/// Members of `system:masters` may do everything; everybody may ask for health and version, and nothing else.
+/// Members of `system:masters` may do everything; everybody may ask for health and version; who is known may also discover
+/// what is served and ask about itself, as the default roles have it (`system:public-info-viewer`, `system:discovery`,
+/// `system:basic-user`). Nothing else.
 ///
 /// ```
 /// use orch_api::rest::{Attributes, Authorizer, Decision, Masters};
@@ -149,8 +151,13 @@ pub struct Masters;
 #[async_trait]
 impl Authorizer for Masters {
     async fn authorize(&self, user: &User, what: &Attributes) -> Decision {
-        let is_master = user.groups.iter().any(|group| &**group == MASTERS);
-        if is_master || (what.resource.is_empty() && &*what.verb == "get" && is_public(&what.path)) {
+        let is_in = |name: &str| user.groups.iter().any(|group| &**group == name);
+        let reads = what.resource.is_empty() && matches!(&*what.verb, "get" | "head");
+        let is_known = is_in(AUTHENTICATED);
+        if is_in(MASTERS)
+            || reads && is_public(&what.path)
+            || is_known && (reads && is_discovery(&what.path) || is_about_oneself(what))
+        {
             Decision::Allow
         } else {
             Decision::NoOpinion { why: String::new() }
@@ -161,8 +168,25 @@ impl Authorizer for Masters {
 /// What the role `system:public-info-viewer` shows to everybody.
 fn is_public(path: &str) -> bool {
     let path = path.trim_end_matches('/');
-    let below = |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let below =
+        |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     path == "/version" || ["/healthz", "/livez", "/readyz"].into_iter().any(below)
+}
+
+/// What the role `system:discovery` shows.
+fn is_discovery(path: &str) -> bool {
+    let first = path.trim_start_matches('/').split('/').next();
+    matches!(first, Some("api" | "apis" | "openapi"))
+}
+
+/// What the role `system:basic-user` allows.
+fn is_about_oneself(what: &Attributes) -> bool {
+    let of = (&*what.verb, &*what.group, &*what.resource);
+    matches!(
+        of,
+        ("create", "authentication.k8s.io", "selfsubjectreviews")
+            | ("create", "authorization.k8s.io", "selfsubjectaccessreviews" | "selfsubjectrulesreviews")
+    )
 }
 
 /// Whoever shows no certificate.

@@ -86,7 +86,10 @@ impl Call {
 
     /// A body that is not what it should be.
     pub(super) fn undecoded(&self, kind: &str, why: &str) -> Status {
-        Status::bad_request(format!("{kind} in version {:?} cannot be handled as a {kind}: {why}", self.version()))
+        Status::bad_request(format!(
+            "{kind} in version {:?} cannot be handled as a {kind}: {why}",
+            self.version()
+        ))
     }
 }
 

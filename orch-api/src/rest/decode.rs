@@ -55,7 +55,10 @@ fn json_of(text: &[u8], ty: Option<TypeRef>) -> Result<Decoded, String> {
         Ok(tree) => Ok(Decoded { tree, strict: found.strict, misfit: found.misfit }),
         Err(error) => {
             let shown = String::from_utf8_lossy(&text[..text.len().min(PREVIEW)]).into_owned();
-            Err(format!("couldn't get version/kind; json parse error: {} ({shown})", super::go_json::explain(text, &error)))
+            Err(format!(
+                "couldn't get version/kind; json parse error: {} ({shown})",
+                super::go_json::explain(text, &error)
+            ))
         }
     }
 }
@@ -63,7 +66,8 @@ fn json_of(text: &[u8], ty: Option<TypeRef>) -> Result<Decoded, String> {
 /// One document of YAML.
 fn yaml(text: &[u8]) -> Result<Value, String> {
     manifest::document(text).map_err(|errors| {
-        let all: Vec<_> = errors.iter().map(|error| format!("line {}: {}", error.at.line, error.reason)).collect();
+        let all: Vec<_> =
+            errors.iter().map(|error| format!("line {}: {}", error.at.line, error.reason)).collect();
         format!("couldn't get version/kind; json parse error: yaml: {}", all.join(", "))
     })
 }
@@ -348,10 +352,9 @@ mod tests {
 
     #[test]
     fn strict_faults_stand_in_the_order_of_the_text() {
-        let decoded = pod(
-            r#"{"zeta":1,"metadata":{"name":"a","name":"b","labels":{"x":"1","x":"2","x":"3"}},
-                "spec":{"containers":[{"name":"c","imgae":{"a":1,"a":2}}]},"alpha":2}"#,
-        );
+        let decoded =
+            pod(r#"{"zeta":1,"metadata":{"name":"a","name":"b","labels":{"x":"1","x":"2","x":"3"}},
+                "spec":{"containers":[{"name":"c","imgae":{"a":1,"a":2}}]},"alpha":2}"#);
         assert_eq!(
             decoded.strict,
             [

@@ -4,7 +4,8 @@
 
 use bytes::Bytes;
 use orch_core::{
-    ApiExt, DeleteOptions, DryRun, Error, Fault, FaultKind, Kind, Live, Precondition, Propagation, Verb, Write, kind,
+    ApiExt, DeleteOptions, DryRun, Error, Fault, FaultKind, Kind, Live, Precondition, Propagation, Verb,
+    Write, kind,
 };
 use serde_json::Value;
 
@@ -61,7 +62,9 @@ fn read_options(call: &Call, body: &[u8]) -> Result<Options, Status> {
     if let Some(orphan) = tree.at("orphanDependents").and_then(Value::as_bool) {
         if !propagation.is_empty() {
             let why = "orphanDependents and deletionPropagation cannot be both set";
-            faults.push(Fault::new(FaultKind::Invalid, "propagationPolicy", why).value(format!("{propagation:?}")));
+            faults.push(
+                Fault::new(FaultKind::Invalid, "propagationPolicy", why).value(format!("{propagation:?}")),
+            );
         }
         options.cascades = !orphan;
         options.delete.propagation = Some(if orphan { Propagation::Orphan } else { Propagation::Background });

@@ -16,6 +16,7 @@ use super::call::api_version;
 use super::negotiate::{self, Encoding};
 use super::review;
 use super::service::Shared;
+use crate::schema;
 
 /// Groups in the order of preference that Kubernetes gives its own (`pkg/controlplane/apiserver/aggregator.go`).
 const ORDER: [&str; 21] = [
@@ -63,6 +64,9 @@ pub(super) struct Resource {
 type Groups = BTreeMap<String, Vec<(String, Vec<Resource>)>>;
 
 const VERBS: [&str; 8] = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+/// Of custom kinds, in the order of `apiextensions-apiserver/pkg/apiserver/customresource_discovery_controller.go`.
+const CUSTOM_VERBS: [&str; 8] =
+    ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
 
 fn groups(registry: &Registry) -> Groups {
     let mut groups = Groups::new();
@@ -94,7 +98,9 @@ fn groups(registry: &Registry) -> Groups {
 
 fn resources(info: &KindInfo) -> Vec<Resource> {
     let is_collected = info.kind != kind::NAMESPACES;
-    let verbs = VERBS.into_iter().filter(|verb| is_collected || *verb != "deletecollection").collect();
+    let is_typed = schema::lookup(info.kind.group(), &info.versions[0], &info.name).is_some();
+    let verbs = if is_typed { VERBS } else { CUSTOM_VERBS };
+    let verbs = verbs.into_iter().filter(|verb| is_collected || *verb != "deletecollection").collect();
     let texts = |texts: &[orch_core::Str]| texts.iter().map(ToString::to_string).collect();
     let whole = Resource {
         name: info.kind.resource().to_owned(),
@@ -250,7 +256,11 @@ fn aggregated_group(name: &str, versions: &[(String, Vec<Resource>)]) -> Value {
             whole.map(|whole| aggregated_resource(name, version, whole, resources)).collect();
         json!({"version": version, "resources": all, "freshness": "Current"})
     };
-    let metadata = if name.is_empty() { json!({"creationTimestamp": null}) } else { json!({"name": name, "creationTimestamp": null}) };
+    let metadata = if name.is_empty() {
+        json!({"creationTimestamp": null})
+    } else {
+        json!({"name": name, "creationTimestamp": null})
+    };
     json!({"metadata": metadata, "versions": versions.iter().map(version).collect::<Vec<_>>()})
 }
 

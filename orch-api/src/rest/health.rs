@@ -88,7 +88,10 @@ pub(super) async fn answer(shared: &Shared, root: &str, only: Option<&str>, quer
         }
     }
     if !unknown.is_empty() {
-        text.push_str(&format!("warn: some health checks cannot be excluded: no matches for {}\n", unknown.join(", ")));
+        text.push_str(&format!(
+            "warn: some health checks cannot be excluded: no matches for {}\n",
+            unknown.join(", ")
+        ));
     }
     if found.iter().any(|found| found.fault.is_some()) {
         return body::text(500, format!("{text}{root} check failed\n"));

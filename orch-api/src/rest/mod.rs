@@ -42,6 +42,6 @@ mod tests;
 pub use access::{ANONYMOUS, Attributes, Authorizer, Decision, MASTERS, Masters};
 pub use body::{Body, BodyError, MAX_BYTES};
 pub use health::Check;
-pub use serve::{Server, ServeError};
+pub use serve::{ServeError, Server};
 pub use service::{Rest, RestBuilder};
 pub use tls::{Authority, Identity, TlsError};

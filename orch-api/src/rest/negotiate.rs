@@ -73,10 +73,15 @@ impl<'a> Clause<'a> {
             part.split_once('=').map(|(name, value)| (name.trim(), value.trim().trim_matches('"')))
         };
         let parameters: Vec<_> = parts.filter_map(pair).collect();
-        let quality = parameters.iter().find(|(name, _)| *name == "q").and_then(|(_, q)| q.parse::<f64>().ok());
+        let quality =
+            parameters.iter().find(|(name, _)| *name == "q").and_then(|(_, q)| q.parse::<f64>().ok());
         // In thousandths, as many digits as RFC 9110 allows.
         let quality = (quality.unwrap_or(1.0).clamp(0.0, 1.0) * 1000.0).round();
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is between 0 and 1000")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it is between 0 and 1000"
+        )]
         let quality = quality as u16;
         Self { media, parameters, quality }
     }

@@ -66,7 +66,8 @@ fn document(group: &str, version: &str, kinds: &[Arc<KindInfo>]) -> Value {
         add_paths(&mut paths, group, version, info);
     }
     for name in ["Status", "DeleteOptions", "WatchEvent"] {
-        if let Some(definition) = schema::definition(&format!("io.k8s.apimachinery.pkg.apis.meta.v1.{name}")) {
+        if let Some(definition) = schema::definition(&format!("io.k8s.apimachinery.pkg.apis.meta.v1.{name}"))
+        {
             schemas.add(definition);
         }
     }
@@ -161,7 +162,8 @@ fn property(field: Field, open: &mut Vec<Definition>) -> Value {
         None => {}
     }
     let strategy = field.patch_strategy();
-    let names = [(strategy.merge, "merge"), (strategy.retain_keys, "retainKeys"), (strategy.replace, "replace")];
+    let names =
+        [(strategy.merge, "merge"), (strategy.retain_keys, "retainKeys"), (strategy.replace, "replace")];
     let names: Vec<&str> = names.into_iter().filter(|(has, _)| *has).map(|(_, name)| name).collect();
     if !names.is_empty() {
         tree["x-kubernetes-patch-strategy"] = names.join(",").into();
@@ -241,7 +243,8 @@ fn operation(
     answer: &str,
 ) -> Value {
     let reference = |name: &str| json!({"schema": {"$ref": format!("#/components/schemas/{name}")}});
-    let query = |name: &str| json!({"name": name, "in": "query", "schema": {"type": "string", "uniqueItems": true}});
+    let query =
+        |name: &str| json!({"name": name, "in": "query", "schema": {"type": "string", "uniqueItems": true}});
     let code = if action == "post" { "201" } else { "200" };
     let group_name: String = group.split('.').next().unwrap_or_default().to_owned();
     let group_name = if group.is_empty() { "core".to_owned() } else { group_name };
@@ -258,7 +261,14 @@ fn operation(
             }
         }
         "list" | "deletecollection" => {
-            let names = ["labelSelector", "fieldSelector", "limit", "continue", "resourceVersion", "resourceVersionMatch"];
+            let names = [
+                "labelSelector",
+                "fieldSelector",
+                "limit",
+                "continue",
+                "resourceVersion",
+                "resourceVersionMatch",
+            ];
             parameters.extend(names.map(query));
         }
         "delete" => parameters.extend(["dryRun", "gracePeriodSeconds", "propagationPolicy"].map(query)),

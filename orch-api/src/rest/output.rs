@@ -111,7 +111,8 @@ fn whole(call: &Call, listed: &Listed) -> Vec<u8> {
     let size = listed.items.iter().map(|object| object.body().len() + 64).sum::<usize>();
     let mut out = Vec::with_capacity(size + 256);
     out.extend_from_slice(
-        format!("{{\"kind\":{kind},\"apiVersion\":{api_version},\"metadata\":{metadata},\"items\":[").as_bytes(),
+        format!("{{\"kind\":{kind},\"apiVersion\":{api_version},\"metadata\":{metadata},\"items\":[")
+            .as_bytes(),
     );
     // Typed lists of Kubernetes leave the type of the items out; lists of custom resources have it.
     let is_typed = call.ty().is_some();

@@ -223,7 +223,11 @@ pub(super) fn write_options(query: &Query, options: &str) -> Result<WriteOptions
         faults.push(fault);
     }
     if manager.chars().any(char::is_control) {
-        faults.push(Fault::new(FaultKind::Invalid, "fieldManager", "should only contain printable characters"));
+        faults.push(Fault::new(
+            FaultKind::Invalid,
+            "fieldManager",
+            "should only contain printable characters",
+        ));
     }
     if options == "PatchOptions" && query.has("force") {
         // Only an apply may be forced, and those do not come here.
@@ -313,7 +317,11 @@ mod tests {
         assert_eq!(read("").unwrap().field_validation, FieldValidation::Warn);
         let status = read("dryRun=Some&fieldValidation=x").unwrap_err();
         assert_eq!(status.code(), 422);
-        assert!(status.message().starts_with("CreateOptions.meta.k8s.io \"\" is invalid: [dryRun: Unsupported value"));
+        assert!(
+            status
+                .message()
+                .starts_with("CreateOptions.meta.k8s.io \"\" is invalid: [dryRun: Unsupported value")
+        );
     }
 
     proptest! {

@@ -68,7 +68,9 @@ pub(super) async fn listed(call: &Call, options: &ListOptions) -> Result<Listed,
     let asked = options.revision.unwrap_or_default();
     if !options.page.is_empty() {
         if asked != Revision::ZERO {
-            return Err(Status::bad_request("specifying resource version is not allowed when using continue"));
+            return Err(Status::bad_request(
+                "specifying resource version is not allowed when using continue",
+            ));
         }
         return next(call, &select, &Token::read(&options.page)?, options.limit).await;
     }
@@ -94,7 +96,12 @@ pub(super) async fn listed(call: &Call, options: &ListOptions) -> Result<Listed,
     .await
     .map(|page| {
         let token = page.next.clone().and_then(|next| following(&page.items, page.revision, Some(next)));
-        Listed { page: token.unwrap_or_default(), items: page.items, revision: page.revision, remaining: page.remaining }
+        Listed {
+            page: token.unwrap_or_default(),
+            items: page.items,
+            revision: page.revision,
+            remaining: page.remaining,
+        }
     })
 }
 
@@ -133,7 +140,8 @@ async fn next(call: &Call, select: &Select, token: &Token, limit: u32) -> Result
     if let Some(page) = &token.page {
         match api.list(select, Some(page.clone()), limit).await {
             Ok(page) => {
-                let token = page.next.clone().and_then(|next| following(&page.items, page.revision, Some(next)));
+                let token =
+                    page.next.clone().and_then(|next| following(&page.items, page.revision, Some(next)));
                 return Ok(Listed {
                     page: token.unwrap_or_default(),
                     items: page.items,

@@ -77,7 +77,9 @@ impl Review {
         let encoding = negotiate::body(&request.headers)?;
         let (kind, ty) = (self.kind(), schema::lookup(self.group(), "v1", self.kind()));
         let decoded = decode(&body, encoding, ty).map_err(|why| {
-            Status::bad_request(format!("the object provided is unrecognized (must be of type {kind}): {why}"))
+            Status::bad_request(format!(
+                "the object provided is unrecognized (must be of type {kind}): {why}"
+            ))
         })?;
         if let Some(misfit) = decoded.misfit {
             let why = format!("{kind} in version \"v1\" cannot be handled as a {kind}: {misfit}");
@@ -138,13 +140,19 @@ impl Review {
             (Some(of), None) => {
                 let namespace = of.text("namespace");
                 if self == Self::LocalSubjectAccess && namespace != request.target.namespace {
-                    let why = format!("must match the namespace of the request: {}", request.target.namespace);
+                    let why =
+                        format!("must match the namespace of the request: {}", request.target.namespace);
                     return Err(self.invalid(FaultKind::Invalid, "spec.resourceAttributes.namespace", &why));
                 }
-                Ok(Attributes::resource(of.text("verb"), of.text("group"), of.text("version"), of.text("resource"))
-                    .namespace(namespace)
-                    .name(of.text("name"))
-                    .subresource(of.text("subresource")))
+                Ok(Attributes::resource(
+                    of.text("verb"),
+                    of.text("group"),
+                    of.text("version"),
+                    of.text("resource"),
+                )
+                .namespace(namespace)
+                .name(of.text("name"))
+                .subresource(of.text("subresource")))
             }
             (None, Some(of)) if self != Self::LocalSubjectAccess => {
                 Ok(Attributes::path(of.text("verb"), of.text("path")))

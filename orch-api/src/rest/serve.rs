@@ -114,7 +114,13 @@ impl Server {
         let identity = authority.server(&names)?;
         let (config, clients) = authority.config(&identity)?;
         let env = env.child("rest-server");
-        let door = Door { rest, env: env.clone(), clients, acceptor: TlsAcceptor::from(config), open: Arc::default() };
+        let door = Door {
+            rest,
+            env: env.clone(),
+            clients,
+            acceptor: TlsAcceptor::from(config),
+            open: Arc::default(),
+        };
         let accepting = env.spawn(door.accept(listener));
         Ok(Self { address, _accepting: accepting })
     }
@@ -242,7 +248,10 @@ impl Door {
                 .serve_connection(stream, service)
                 .await;
         }
-        hyper::server::conn::http1::Builder::new().timer(TokioTimer::new()).serve_connection(stream, service).await
+        hyper::server::conn::http1::Builder::new()
+            .timer(TokioTimer::new())
+            .serve_connection(stream, service)
+            .await
     }
 }
 
@@ -281,7 +290,9 @@ impl Stall {
             Box::pin(async move { env.sleep(STALL).await })
         });
         match limit.as_mut().poll(context) {
-            Poll::Ready(()) => Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read"))),
+            Poll::Ready(()) => {
+                Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read")))
+            }
             Poll::Pending => Poll::Pending,
         }
     }

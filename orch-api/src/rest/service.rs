@@ -137,6 +137,11 @@ impl Rest {
         response
     }
 
+    #[cfg(test)]
+    pub(super) fn shared_api(&self) -> Arc<dyn Api> {
+        Arc::clone(&self.shared.api)
+    }
+
     async fn routed<B>(&self, request: Request<B>) -> Answer
     where
         B: http_body::Body<Data = Bytes>,

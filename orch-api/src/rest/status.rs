@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Status {
     code: u16,
+    /// Absent of a success, and of failures that Kubernetes has no word for.
     reason: Option<Reason>,
     message: String,
     details: Option<Map<String, Value>>,
@@ -67,10 +68,14 @@ impl Status {
         Self::failure(Reason::MethodNotAllowed, message).with_details(json!({}))
     }
 
+    /// What Kubernetes answers to errors that it has no reason for.
+    pub(super) fn unknown(message: impl Into<String>) -> Self {
+        Self { reason: None, ..Self::failure(Reason::InternalError, message) }
+    }
+
     /// None of the forms asked for can be given.
     pub(super) fn not_acceptable(forms: &[&str]) -> Self {
-        let message =
-            format!("406: Not Acceptable\n\nAvailable representations: {}", forms.join(", "));
+        let message = format!("406: Not Acceptable\n\nAvailable representations: {}", forms.join(", "));
         Self::failure(Reason::NotAcceptable, message).with_details(json!({}))
     }
 
@@ -85,10 +90,7 @@ impl Status {
 
     /// The body is larger than is read.
     pub(super) fn too_large(limit: usize) -> Self {
-        Self::failure(
-            Reason::RequestEntityTooLarge,
-            format!("Request entity too large: limit is {limit}"),
-        )
+        Self::failure(Reason::RequestEntityTooLarge, format!("Request entity too large: limit is {limit}"))
     }
 
     /// Who asks is not known.
@@ -176,6 +178,7 @@ impl Status {
                 let kind = info.as_ref().map_or(key.kind.resource(), |info| &*info.name);
                 Self::invalid(kind, key.kind.group(), &key.name, faults)
             }
+            Error::Malformed { why, .. } if why == crate::local::REVISION_SET => Self::unknown(why.clone()),
             Error::Malformed { field, why, .. } if field.is_empty() => Self::bad_request(why.clone()),
             Error::Malformed { field, why, .. } => Self::bad_request(format!("{field}: {why}")),
             Error::Forbidden { key, why } => forbidden_write(key, why),
@@ -188,9 +191,10 @@ impl Status {
                 status.with_details(json!({"retryAfterSeconds": secs}))
             }
             Error::TooLarge { limit, .. } => Self::too_large(*limit),
-            Error::OutcomeUnknown { .. } => {
-                Self::failure(Reason::Timeout, "Timeout: request did not complete within the allotted timeout")
-            }
+            Error::OutcomeUnknown { .. } => Self::failure(
+                Reason::Timeout,
+                "Timeout: request did not complete within the allotted timeout",
+            ),
             Error::Unavailable { .. } => Self::failure(Reason::ServiceUnavailable, error.to_string()),
             other => {
                 let message = format!("Internal error occurred: {other}");
@@ -214,7 +218,7 @@ impl Status {
 
     /// As JSON.
     pub(super) fn to_tree(&self) -> Value {
-        let failed = self.reason.is_some();
+        let failed = self.code >= 400;
         let mut tree = json!({"kind": "Status", "apiVersion": "v1", "metadata": {},
             "status": if failed { "Failure" } else { "Success" }});
         if let Some(page) = &self.page {
@@ -245,7 +249,11 @@ fn qualified(name: &str, group: &str) -> String {
 /// `details` that name something; what is empty is left out.
 fn named(kind: &str, group: &str, name: &str) -> Value {
     let parts = [("name", name), ("group", group), ("kind", kind)];
-    parts.into_iter().filter(|(_, value)| !value.is_empty()).map(|(key, value)| (key, Value::from(value))).collect()
+    parts
+        .into_iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(key, value)| (key, Value::from(value)))
+        .collect()
 }
 
 fn of_key(reason: Reason, key: &Key, what: &str, space: &str) -> Status {
@@ -287,7 +295,8 @@ fn conflict(key: &Key, cause: &ConflictCause, info: Option<&KindInfo>, doing: Do
         }
         (cause, _) => cause.to_string(),
     };
-    let message = format!("Operation cannot be fulfilled on {} {:?}: {why}", qualified(&word, group), &*key.name);
+    let message =
+        format!("Operation cannot be fulfilled on {} {:?}: {why}", qualified(&word, group), &*key.name);
     Status::failure(Reason::Conflict, message).with_details(named(&word, group, &key.name))
 }
 

@@ -15,7 +15,8 @@ use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 use orch_core::{Env, User};
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
 };
 use tokio_rustls::rustls::client::danger::HandshakeSignatureValid;
 use tokio_rustls::rustls::crypto::ring;
@@ -23,7 +24,9 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use tokio_rustls::rustls::{self, DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme};
+use tokio_rustls::rustls::{
+    self, DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme,
+};
 
 /// Years that an authority is good for, as kubeadm's.
 const AUTHORITY_YEARS: i64 = 10;
@@ -206,7 +209,8 @@ impl Authority {
         let failed = |error: &dyn fmt::Display| wrong("the server")(error);
         let provider = Arc::new(ring::default_provider());
         let mut roots = RootCertStore::empty();
-        let root = CertificateDer::from_pem_slice(self.certificate.as_bytes()).map_err(|error| failed(&error))?;
+        let root =
+            CertificateDer::from_pem_slice(self.certificate.as_bytes()).map_err(|error| failed(&error))?;
         roots.add(root).map_err(|error| failed(&error))?;
         let trusted = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
             .allow_unauthenticated()

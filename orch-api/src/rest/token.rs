@@ -47,9 +47,13 @@ impl Token {
     /// # Errors
     /// 400.
     pub(super) fn read(text: &str) -> Result<Self, Status> {
-        let bad = |why: &str| Status::bad_request(format!("invalid continue token: continue key is not valid: {why}"));
+        let bad = |why: &str| {
+            Status::bad_request(format!("invalid continue token: continue key is not valid: {why}"))
+        };
         let json = URL_SAFE_NO_PAD.decode(text).map_err(|error| match error {
-            base64::DecodeError::InvalidByte(at, _) => bad(&format!("illegal base64 data at input byte {at}")),
+            base64::DecodeError::InvalidByte(at, _) => {
+                bad(&format!("illegal base64 data at input byte {at}"))
+            }
             _ => bad(&format!("illegal base64 data at input byte {}", text.len())),
         })?;
         let token: Self =
@@ -58,7 +62,9 @@ impl Token {
             Self { version, .. } if version != VERSION => {
                 Err(bad(&format!("server does not recognize this encoded version {version:?}")))
             }
-            Self { rv: 0, .. } => Err(bad(&format!("incorrect encoded start resourceVersion (version {VERSION})"))),
+            Self { rv: 0, .. } => {
+                Err(bad(&format!("incorrect encoded start resourceVersion (version {VERSION})")))
+            }
             Self { start, .. } if !start.contains('/') => {
                 Err(bad(&format!("encoded start key empty (version {VERSION})")))
             }

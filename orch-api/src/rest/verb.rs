@@ -67,7 +67,8 @@ fn decide(info: &KindInfo, request: &Request) -> Result<(Do, Subresource), Statu
     };
     let in_one_place = !info.is_namespaced() || !everywhere;
     let (is_whole, is_collected) = (part == Subresource::None, info.kind != kind::NAMESPACES);
-    let is_read = part != Subresource::Binding && part != Subresource::Eviction && part != Subresource::Finalize;
+    let is_read =
+        part != Subresource::Binding && part != Subresource::Eviction && part != Subresource::Finalize;
     Ok(match name(&request.method, target, &request.query) {
         "watch" => (Do::Watch, part),
         "list" => (Do::List, part),

@@ -188,7 +188,9 @@ impl Running {
     fn shown(&mut self, object: &Object) -> String {
         let tree = match self.call.form.shape {
             Shape::Whole => return String::from_utf8(object.to_json()).unwrap_or_default(),
-            Shape::Metadata(version) | Shape::MetadataList(version) => output::partial(&object.to_tree(), version),
+            Shape::Metadata(version) | Shape::MetadataList(version) => {
+                output::partial(&object.to_tree(), version)
+            }
             Shape::Table(version) => {
                 let header = if self.is_first { table::Header::Shown } else { table::Header::Hidden };
                 let metadata = json!({"resourceVersion": object.revision().to_string()});

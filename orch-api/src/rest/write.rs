@@ -33,7 +33,12 @@ fn body_kind(call: &Call, part: Subresource) -> (String, Option<TypeRef>) {
 ///
 /// # Errors
 /// 415 and 400, in Kubernetes' words.
-fn object(call: &mut Call, part: Subresource, body: &[u8], validation: FieldValidation) -> Result<Value, Status> {
+fn object(
+    call: &mut Call,
+    part: Subresource,
+    body: &[u8],
+    validation: FieldValidation,
+) -> Result<Value, Status> {
     let encoding = negotiate::body(&call.request.headers)?;
     let (kind, ty) = body_kind(call, part);
     let unrecognized = |why: String| {
@@ -67,7 +72,8 @@ pub(super) async fn create(mut call: Call, part: Subresource, body: Bytes) -> An
     let name = tree.object_at("metadata").map_or("", |metadata| metadata.text("name"));
     let key = if is_whole { call.named(name) } else { call.key() };
     if !is_whole && !name.is_empty() && name != &*key.name {
-        let why = format!("the name of the object ({name}) does not match the name on the URL ({})", key.name);
+        let why =
+            format!("the name of the object ({name}) does not match the name on the URL ({})", key.name);
         return Err(Status::bad_request(why));
     }
     let mut write = Write::create(key, tree).to(part);
@@ -85,8 +91,8 @@ pub(super) async fn update(mut call: Call, part: Subresource, body: Bytes) -> An
     let tree = object(&mut call, part, &body, options.field_validation)?;
     let key = call.key();
     let may_create = part == Subresource::None && Strategy::of(&call.info).row.creates_on_update();
-    let was_absent = may_create
-        && matches!(call.api.get(&key, Revision::ZERO).await, Err(Error::NotFound { .. }));
+    let was_absent =
+        may_create && matches!(call.api.get(&key, Revision::ZERO).await, Err(Error::NotFound { .. }));
     let mut write = Write::update(key, tree).to(part);
     write.options = said(options);
     let live = call.api.one(write).await.map_err(|error| call.failed(&error, Doing::Write))?;
@@ -136,7 +142,12 @@ fn patch_type(call: &Call) -> Result<PatchType, Status> {
 ///
 /// # Errors
 /// 400.
-fn patch_of(call: &mut Call, part: Subresource, body: &[u8], options: &WriteOptions) -> Result<Patch, Status> {
+fn patch_of(
+    call: &mut Call,
+    part: Subresource,
+    body: &[u8],
+    options: &WriteOptions,
+) -> Result<Patch, Status> {
     patch_type(call)?;
     let (kind, schema) = body_kind(call, part);
     let undecoded = |why: &str| Status::bad_request(format!("error decoding patch: {why}"));
@@ -153,7 +164,10 @@ fn patch_of(call: &mut Call, part: Subresource, body: &[u8], options: &WriteOpti
         Status::invalid("", "", "", &[fault.value(Value::from(decoded.tree.to_string()))])
     };
     if let Some(misfit) = decoded.misfit {
-        return Err(refused(format!("{kind} in version {:?} cannot be handled as a {kind}: {misfit}", call.version())));
+        return Err(refused(format!(
+            "{kind} in version {:?} cannot be handled as a {kind}: {misfit}",
+            call.version()
+        )));
     }
     if options.field_validation == FieldValidation::Strict && !decoded.strict.is_empty() {
         return Err(refused(format!("strict decoding error: {}", decoded.strict.join(", "))));

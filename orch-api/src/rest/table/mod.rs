@@ -46,14 +46,12 @@ const fn printer(columns: &'static [Column], cells: Cells) -> Printer {
 }
 
 /// Columns of Kubernetes' kinds that have none of their own.
-static PLAIN: Printer = printer(&[("Created At", "date", 0)], |tree, _| {
-    vec![tree["metadata"]["creationTimestamp"].clone()]
-});
+static PLAIN: Printer =
+    printer(&[("Created At", "date", 0)], |tree, _| vec![tree["metadata"]["creationTimestamp"].clone()]);
 
 /// Columns of custom kinds that have none of their own.
-static CUSTOM: Printer = printer(&[("Age", "date", 0)], |tree, _| {
-    vec![tree["metadata"]["creationTimestamp"].clone()]
-});
+static CUSTOM: Printer =
+    printer(&[("Age", "date", 0)], |tree, _| vec![tree["metadata"]["creationTimestamp"].clone()]);
 
 fn find(group: &str, resource: &str, is_typed: bool) -> Printer {
     let all = [pod::PRINTERS, workload::PRINTERS, network::PRINTERS, cluster::PRINTERS, storage::PRINTERS];
@@ -87,9 +85,7 @@ pub(super) fn table(call: &Call, version: &str, metadata: Value, objects: &[Valu
 }
 
 fn columns_of(printer: &Printer) -> Vec<Value> {
-    let column = |(name, ty, priority): &Column| {
-        json!({"name": name, "type": ty, "format": "", "description": "", "priority": priority})
-    };
+    let column = |(name, ty, priority): &Column| json!({"name": name, "type": ty, "format": "", "description": "", "priority": priority});
     let mut columns: Vec<Value> = printer.columns.iter().map(column).collect();
     let name = json!({"name": "Name", "type": "string", "format": "name", "description": "",
         "priority": u8::from(printer.name_at > 0)});

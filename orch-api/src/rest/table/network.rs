@@ -39,7 +39,12 @@ pub(super) const PRINTERS: &[(&str, &str, Printer)] = &[
         "discovery.k8s.io",
         "endpointslices",
         printer(
-            &[("AddressType", "string", 0), ("Ports", "string", 0), ("Endpoints", "string", 0), ("Age", "string", 0)],
+            &[
+                ("AddressType", "string", 0),
+                ("Ports", "string", 0),
+                ("Endpoints", "string", 0),
+                ("Age", "string", 0),
+            ],
             slice,
         ),
     ),
@@ -60,15 +65,18 @@ pub(super) const PRINTERS: &[(&str, &str, Printer)] = &[
     (
         "networking.k8s.io",
         "ingressclasses",
-        printer(&[("Controller", "string", 0), ("Parameters", "string", 0), ("Age", "string", 0)], |tree, now| {
-            let of = &tree["spec"]["parameters"];
-            let parameters = match (of.text("apiGroup"), of.text("kind")) {
-                (_, "") => NONE.to_owned(),
-                ("", kind) => format!("{kind}/{}", of.text("name")),
-                (group, kind) => format!("{kind}.{group}/{}", of.text("name")),
-            };
-            vec![tree["spec"].text("controller").into(), parameters.into(), age(tree, now)]
-        }),
+        printer(
+            &[("Controller", "string", 0), ("Parameters", "string", 0), ("Age", "string", 0)],
+            |tree, now| {
+                let of = &tree["spec"]["parameters"];
+                let parameters = match (of.text("apiGroup"), of.text("kind")) {
+                    (_, "") => NONE.to_owned(),
+                    ("", kind) => format!("{kind}/{}", of.text("name")),
+                    (group, kind) => format!("{kind}.{group}/{}", of.text("name")),
+                };
+                vec![tree["spec"].text("controller").into(), parameters.into(), age(tree, now)]
+            },
+        ),
     ),
     (
         "networking.k8s.io",
@@ -137,7 +145,8 @@ fn external(tree: &Value) -> String {
         "ExternalName" => spec.text("externalName").to_owned(),
         "LoadBalancer" => {
             let balancer = addresses(&tree["status"]["loadBalancer"]);
-            let all: Vec<&str> = [balancer.as_str(), &given].into_iter().filter(|text| !text.is_empty()).collect();
+            let all: Vec<&str> =
+                [balancer.as_str(), &given].into_iter().filter(|text| !text.is_empty()).collect();
             if all.is_empty() { "<pending>".to_owned() } else { all.join(",") }
         }
         _ if given.is_empty() => NONE.to_owned(),
@@ -165,7 +174,11 @@ fn endpoints(subsets: &[Value]) -> String {
             }
             for port in subset.list("ports") {
                 let number = port.number("port").unwrap_or(0);
-                all.push(if ip.contains(':') { format!("[{ip}]:{number}") } else { format!("{ip}:{number}") });
+                all.push(if ip.contains(':') {
+                    format!("[{ip}]:{number}")
+                } else {
+                    format!("{ip}:{number}")
+                });
             }
         }
     }

@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::cells::{NONE, UNKNOWN, age, condition, containers, count, human, labels, or_none, selector, since, text_of};
+use super::cells::{
+    NONE, UNKNOWN, age, condition, containers, count, human, labels, or_none, selector, since, text_of,
+};
 use super::{Printer, printer};
 use crate::tree::Get;
 
@@ -40,7 +42,12 @@ pub(super) const PRINTERS: &[(&str, &str, Printer)] = &[
         "apps",
         "statefulsets",
         printer(
-            &[("Ready", "string", 0), ("Age", "string", 0), ("Containers", "string", 1), ("Images", "string", 1)],
+            &[
+                ("Ready", "string", 0),
+                ("Age", "string", 0),
+                ("Containers", "string", 1),
+                ("Images", "string", 1),
+            ],
             |tree, now| {
                 let (spec, status) = (&tree["spec"], &tree["status"]);
                 let ready = format!("{}/{}", count(status, "readyReplicas"), count(spec, "replicas"));
@@ -250,7 +257,13 @@ fn cron_job(tree: &Value, now: Timestamp) -> Vec<Value> {
     vec![
         spec.text("schedule").into(),
         or_none(spec.text("timeZone")),
-        spec.at("suspend").cloned().unwrap_or(false.into()).to_string().replace('t', "T").replace('f', "F").into(),
+        spec.at("suspend")
+            .cloned()
+            .unwrap_or(false.into())
+            .to_string()
+            .replace('t', "T")
+            .replace('f', "F")
+            .into(),
         status.list("active").len().into(),
         last.into(),
         age(tree, now),
@@ -283,7 +296,8 @@ fn targets(spec: &Value, status: &Value) -> String {
     let one = |(at, metric): (usize, &Value)| {
         let ty = metric.text("type");
         let field = format!("{}{}", ty[..ty.len().min(1)].to_lowercase(), ty.get(1..).unwrap_or_default());
-        let (wanted, now) = (&metric[field.as_str()]["target"], current.get(at).map(|now| &now[field.as_str()]["current"]));
+        let (wanted, now) =
+            (&metric[field.as_str()]["target"], current.get(at).map(|now| &now[field.as_str()]["current"]));
         let (name, unit) = match wanted.text("type") {
             "Utilization" => ("averageUtilization", "%"),
             "AverageValue" => ("averageValue", ""),
