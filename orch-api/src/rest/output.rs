@@ -65,7 +65,7 @@ pub(super) fn object(call: &Call, code: u16, object: &Object) -> Result<Response
         Shape::Table(version) => {
             let rows = [object.to_tree()];
             let metadata = json!({"resourceVersion": object.revision().to_string()});
-            body::tree(code, encoding, &table::table(call, version, metadata, &rows, table::Header::Shown))
+            body::tree(code, encoding, &table::table(call, version, &metadata, &rows, table::Header::Shown))
         }
         Shape::Metadata(version) => body::tree(code, encoding, &partial(&object.to_tree(), version)),
         Shape::MetadataList(_) => return Err(Status::not_acceptable(&["application/json"])),
@@ -89,7 +89,7 @@ pub(super) fn list(call: &Call, listed: &Listed) -> Result<Response<Body>, Statu
         }
         Shape::Table(version) => {
             let rows: Vec<Value> = listed.items.iter().map(Object::to_tree).collect();
-            let tree = table::table(call, version, listed.metadata(), &rows, table::Header::Shown);
+            let tree = table::table(call, version, &listed.metadata(), &rows, table::Header::Shown);
             body::tree(200, encoding, &tree)
         }
         Shape::MetadataList(version) => {

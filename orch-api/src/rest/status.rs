@@ -337,6 +337,7 @@ mod tests {
     use super::*;
 
     #[track_caller]
+    #[expect(clippy::needless_pass_by_value, reason = "tables read better with json! in place")]
     fn check(error: &Error, doing: Doing, code: u16, message: &str, details: Value) {
         let status = Status::of(error, &Registry::built_in(), doing);
         assert_eq!((status.code(), status.message()), (code, message));

@@ -194,7 +194,7 @@ impl Running {
             Shape::Table(version) => {
                 let header = if self.is_first { table::Header::Shown } else { table::Header::Hidden };
                 let metadata = json!({"resourceVersion": object.revision().to_string()});
-                table::table(&self.call, version, metadata, &[object.to_tree()], header)
+                table::table(&self.call, version, &metadata, &[object.to_tree()], header)
             }
         };
         self.is_first = false;
@@ -229,10 +229,10 @@ impl Running {
         if ends_initial {
             metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
         }
-        Some(line("BOOKMARK", &self.marked(metadata).to_string()))
+        Some(line("BOOKMARK", &self.marked(&metadata).to_string()))
     }
 
-    fn marked(&self, metadata: Value) -> Value {
+    fn marked(&self, metadata: &Value) -> Value {
         let call = &self.call;
         match call.form.shape {
             Shape::Whole => {

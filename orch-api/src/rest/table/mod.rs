@@ -64,7 +64,13 @@ fn find(group: &str, resource: &str, is_typed: bool) -> Printer {
 }
 
 /// The table of some objects.
-pub(super) fn table(call: &Call, version: &str, metadata: Value, objects: &[Value], header: Header) -> Value {
+pub(super) fn table(
+    call: &Call,
+    version: &str,
+    metadata: &Value,
+    objects: &[Value],
+    header: Header,
+) -> Value {
     let kind = call.info.kind;
     let printer = find(kind.group(), kind.resource(), call.ty().is_some());
     let now = call.shared.env.now();

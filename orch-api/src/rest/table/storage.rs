@@ -95,7 +95,7 @@ fn terminating<'a>(tree: &Value, phase: &'a str) -> &'a str {
     if tree["metadata"].at("deletionTimestamp").is_some() { "Terminating" } else { phase }
 }
 
-fn storage_class<'a>(tree: &'a Value) -> &'a str {
+fn storage_class(tree: &Value) -> &str {
     match tree["metadata"]["annotations"].text("volume.beta.kubernetes.io/storage-class") {
         "" => tree["spec"].text("storageClassName"),
         class => class,
