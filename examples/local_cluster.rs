@@ -26,6 +26,9 @@ use orch::runtime::task::TaskImages;
 use orch::{Cluster, NodeSpec};
 use tokio::signal::unix::{SignalKind, signal};
 
+/// Where the API answers by default, as that of kubeadm.
+const PORT: u16 = 6443;
+
 /// A Kubernetes cluster on this machine.
 #[derive(Parser)]
 struct Options {
@@ -33,7 +36,7 @@ struct Options {
     #[arg(long, default_value_t = 1)]
     nodes: usize,
     /// Where the API answers; 0 means any free port
-    #[arg(long, default_value_t = 6443)]
+    #[arg(long, default_value_t = PORT)]
     port: u16,
     /// Where the kubeconfig of an administrator is written
     #[arg(long, value_name = "PATH", default_value = "kubeconfig.yaml")]
@@ -100,7 +103,10 @@ async fn serve(cluster: &Cluster, options: &Options) -> Result<Server> {
     };
     let rest = Rest::builder(cluster.api(), env).build();
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
-    let server = Server::start(rest, env, address, &authority).await?;
+    let server = Server::start(rest.clone(), env, address, &authority).await?;
+    // Pods reach the API by the Service `kubernetes`, at an address of the cluster's own network.
+    let inside = SocketAddr::new(cluster.network().node("kube-apiserver").await?, PORT);
+    Server::start(rest, env, inside, &authority).await?.publish(&*cluster.api()).await?;
     let admin = authority.client("kubernetes-admin", Some(MASTERS))?;
     server.write_kubeconfig(&options.kubeconfig, &authority, &admin)?;
     Ok(server)

@@ -20,6 +20,7 @@ mod negotiate;
 mod openapi;
 mod output;
 mod past;
+mod publish;
 mod query;
 mod read;
 mod review;

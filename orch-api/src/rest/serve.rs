@@ -20,12 +20,13 @@ use http::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use orch_core::{Env, Task};
+use orch_core::{Api, Env, Task};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::publish;
 use super::service::{Rest, Untrusted};
 use super::tls::{Authority, Client, Clients, Identity, TlsError, write_secret};
 
@@ -129,6 +130,15 @@ impl Server {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Tells the cluster where this server is, by the Service `kubernetes` and its EndpointSlice. It must be an address that
+    /// endpoints may have: not `127.0.0.1`.
+    ///
+    /// # Errors
+    /// What the Api says; some of it may be done then, and may be done again.
+    pub async fn publish(&self, api: &dyn Api) -> orch_core::Result<()> {
+        publish::publish(api, self.address).await
     }
 
     /// A kubeconfig for that client.

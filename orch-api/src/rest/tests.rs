@@ -3,6 +3,7 @@
 mod access;
 mod documents;
 mod lists;
+mod socket;
 mod total;
 mod verbs;
 mod watches;
