@@ -11,7 +11,8 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use super::negotiate::Encoding;
+use super::negotiate::Sent;
+use super::protobuf;
 use crate::manifest;
 use crate::schema::{Definition, MAX_DEPTH, Type, TypeRef};
 
@@ -35,13 +36,17 @@ pub(super) struct Decoded {
 ///
 /// # Errors
 /// Why the text is not of that encoding.
-pub(super) fn decode(text: &[u8], encoding: Encoding, ty: Option<TypeRef>) -> Result<Decoded, String> {
-    if encoding == Encoding::Yaml {
+pub(super) fn decode(text: &[u8], sent: Sent, ty: Option<TypeRef>) -> Result<Decoded, String> {
+    match sent {
+        Sent::Json => json_of(text, ty),
         // As `sigs.k8s.io/yaml`: to JSON first.
-        let json = yaml(text)?.to_string();
-        return json_of(json.as_bytes(), ty);
+        Sent::Yaml => json_of(yaml(text)?.to_string().as_bytes(), ty),
+        // Fields that are not known are no fault there, and values of other types do not decode.
+        Sent::Protobuf => match protobuf::decode(text) {
+            Ok(tree) => Ok(Decoded { tree, ..Decoded::default() }),
+            Err(error) => Err(error.to_string()),
+        },
     }
-    json_of(text, ty)
 }
 
 fn json_of(text: &[u8], ty: Option<TypeRef>) -> Result<Decoded, String> {
@@ -347,7 +352,7 @@ mod tests {
 
     #[track_caller]
     fn pod(text: &str) -> Decoded {
-        decode(text.as_bytes(), Encoding::Json, lookup("", "v1", "Pod")).unwrap()
+        decode(text.as_bytes(), Sent::Json, lookup("", "v1", "Pod")).unwrap()
     }
 
     #[test]
@@ -396,18 +401,18 @@ mod tests {
     #[test]
     fn yaml_means_what_it_means_to_kubernetes() {
         let text = b"metadata: {name: y}\n";
-        let decoded = decode(text, Encoding::Yaml, lookup("", "v1", "ConfigMap")).unwrap();
+        let decoded = decode(text, Sent::Yaml, lookup("", "v1", "ConfigMap")).unwrap();
         assert_eq!(decoded.tree, json!({"metadata": {"name": true}}));
         assert!(decoded.misfit.unwrap().contains("cannot unmarshal bool"));
-        assert!(decode(b"a: [", Encoding::Yaml, None).unwrap_err().contains("json parse error"));
+        assert!(decode(b"a: [", Sent::Yaml, None).unwrap_err().contains("json parse error"));
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(128))]
         #[test]
         fn no_text_makes_it_panic(text in "[\\[\\]{}:,\"a-c0-9 \n.e-]{0,60}") {
-            for encoding in [Encoding::Json, Encoding::Yaml] {
-                let _ = decode(text.as_bytes(), encoding, lookup("", "v1", "Pod"));
+            for sent in [Sent::Json, Sent::Yaml] {
+                let _ = decode(text.as_bytes(), sent, lookup("", "v1", "Pod"));
             }
         }
     }
@@ -415,7 +420,7 @@ mod tests {
     #[test]
     fn depth_is_bounded() {
         let text = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
-        assert!(decode(text.as_bytes(), Encoding::Json, None).is_err());
-        assert!(decode(text.as_bytes(), Encoding::Yaml, None).is_err());
+        assert!(decode(text.as_bytes(), Sent::Json, None).is_err());
+        assert!(decode(text.as_bytes(), Sent::Yaml, None).is_err());
     }
 }

@@ -20,6 +20,7 @@ mod negotiate;
 mod openapi;
 mod output;
 mod past;
+mod protobuf;
 mod publish;
 mod query;
 mod read;

@@ -1,6 +1,6 @@
 //! Which form an answer and a body have (`apiserver/pkg/endpoints/handlers/negotiation`).
 //!
-//! JSON and YAML; protobuf is asked for by many clients beside JSON, and they take JSON. Invariant: a form that was not
+//! Answers are JSON or YAML: protobuf is asked for by many clients beside JSON, and they take JSON. Invariant: a form that was not
 //! asked for is not given.
 
 use http::HeaderMap;
@@ -162,13 +162,22 @@ pub(super) fn aggregated(headers: &HeaderMap) -> Option<&'static str> {
 }
 
 /// How the body of a request is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sent {
+    Json,
+    Yaml,
+    Protobuf,
+}
+
+/// How the body of a request is written.
 ///
 /// # Errors
 /// 415.
-pub(super) fn body(headers: &HeaderMap) -> Result<Encoding, Status> {
+pub(super) fn body(headers: &HeaderMap) -> Result<Sent, Status> {
     match media(headers) {
-        "" | "application/json" | "*/*" => Ok(Encoding::Json),
-        "application/yaml" => Ok(Encoding::Yaml),
+        "" | "application/json" | "*/*" => Ok(Sent::Json),
+        "application/yaml" => Ok(Sent::Yaml),
+        "application/vnd.kubernetes.protobuf" => Ok(Sent::Protobuf),
         _ => Err(Status::unsupported_media(&BODIES)),
     }
 }

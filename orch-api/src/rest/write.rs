@@ -151,7 +151,7 @@ fn patch_of(
     patch_type(call)?;
     let (kind, schema) = body_kind(call, part);
     let undecoded = |why: &str| Status::bad_request(format!("error decoding patch: {why}"));
-    let decoded = decode(body, negotiate::Encoding::Json, schema).map_err(|why| undecoded(&why))?;
+    let decoded = decode(body, negotiate::Sent::Json, schema).map_err(|why| undecoded(&why))?;
     if !decoded.tree.is_object() {
         let got = super::decode::name(&decoded.tree);
         return Err(undecoded(&format!(

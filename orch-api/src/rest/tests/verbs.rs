@@ -167,3 +167,23 @@ fn an_update_may_create_where_kubernetes_lets_it() {
         server.put(&format!("{MAPS}/zz"), missing).await.expect(404);
     });
 }
+
+#[test]
+fn bodies_may_be_protobuf() {
+    with(|server| async move {
+        let headers =
+            [("content-type", "application/vnd.kubernetes.protobuf"), ("accept", "application/json")];
+        // A ConfigMap "a" with data k=v, as kubectl sends it.
+        let raw = [&b"\x0a\x03\x0a\x01a"[..], b"\x12\x06\x0a\x01k\x12\x01v"].concat();
+        let mut body = b"k8s\0\x0a\x0f\x0a\x02v1\x12\x09ConfigMap\x12".to_vec();
+        body.push(u8::try_from(raw.len()).unwrap());
+        body.extend(raw);
+        let made = server.send(Method::POST, MAPS, &headers, body.clone()).await.expect(201);
+        assert_eq!((made.text("/metadata/name"), made.text("/data/k")), ("a", "v"));
+        let broken =
+            server.send(Method::POST, MAPS, &headers, body[..body.len() - 2].to_vec()).await.expect(400);
+        assert!(broken.text("/message").ends_with("unexpected EOF"), "{}", broken.raw);
+        let pods = server.send(Method::POST, PODS, &headers, body).await.expect(400);
+        assert!(pods.text("/message").contains("ConfigMap"), "{}", pods.raw);
+    });
+}
