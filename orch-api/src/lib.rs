@@ -7,6 +7,7 @@
 //! - [`manifest`]: files of manifests, parsed with the place of every field.
 //! - [`printers`]: the columns and cells of tables.
 //! - [`schema`]: the structure of Kubernetes' own kinds.
+//! - `rest`: the Kubernetes REST API over HTTP and TLS (feature `rest`).
 //! - [`validate`]: the rules of Kubernetes' own kinds.
 //!
 //! Only this crate knows how an API server completes, checks and deletes objects. It keeps no bytes itself.
@@ -20,6 +21,8 @@ pub mod manifest;
 mod merge;
 pub mod patch;
 pub mod printers;
+#[cfg(feature = "rest")]
+pub mod rest;
 pub mod schema;
 mod services;
 mod strategy;

@@ -29,9 +29,7 @@ impl Of<'_> {
             NamespaceState::Absent => {
                 Err(Error::NotFound { key: Key::cluster(kind::NAMESPACES, namespace.clone()) })
             }
-            NamespaceState::Terminating => Err(self.forbidden(format!(
-                "unable to create new content in namespace {namespace} because it is being terminated"
-            ))),
+            NamespaceState::Terminating => Err(self.forbidden(terminating(namespace))),
         }
     }
 
@@ -124,6 +122,11 @@ impl Of<'_> {
             _ => Ok(()),
         }
     }
+}
+
+/// Why nothing is created in a namespace that is going.
+pub(crate) fn terminating(namespace: &str) -> String {
+    format!("unable to create new content in namespace {namespace} because it is being terminated")
 }
 
 /// A new node takes no pods until it says that it is ready.

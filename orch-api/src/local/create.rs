@@ -14,6 +14,9 @@ use crate::strategy::{Generation, Strategy};
 use crate::tree::{Get, Set, Tree};
 use crate::{convert, defaults, services};
 
+/// Why an object is not created that has a revision.
+pub(crate) const REVISION_SET: &str = "resourceVersion should not be set on objects to be created";
+
 /// Characters that a generated name keeps of its prefix: 63 less those of the suffix.
 const PREFIX: usize = 58;
 
@@ -33,8 +36,7 @@ impl Of<'_> {
         let fields = metadata::root(&info, &mut tree)?;
         metadata::identify(&info, &self.write.key, fields)?;
         if !fields["metadata"].is_unset("resourceVersion") {
-            let why = "resourceVersion should not be set on objects to be created";
-            return Err(crate::conform::malformed(&info, why));
+            return Err(crate::conform::malformed(&info, REVISION_SET));
         }
         self.conform(&mut tree)?;
         self.admit_namespace(facts).await?;

@@ -38,6 +38,8 @@ use orch_core::{
 
 use self::recent::Recent;
 use self::texts::Texts;
+#[cfg(feature = "rest")]
+pub(crate) use self::{admission::terminating, create::REVISION_SET};
 use crate::services::Allocator;
 
 /// The range of cluster addresses by default, kubeadm's.

@@ -1,0 +1,67 @@
+//! Who gets what.
+
+use super::*;
+
+#[test]
+fn nobody_gets_more_than_health_and_version() {
+    with(|server| async move {
+        let nobody = Server { rest: server.rest.acting_as(User::new("system:anonymous")), ..server };
+        for (uri, code) in [
+            ("/healthz", 200),
+            ("/livez?verbose", 200),
+            ("/readyz/store", 200),
+            ("/readyz/nope", 404),
+            ("/version", 200),
+            ("/", 403),
+            ("/api", 403),
+            ("/openapi/v3", 403),
+            (MAPS, 403),
+            ("/apis/nope/v1/things", 403),
+        ] {
+            nobody.get(uri).await.expect(code);
+        }
+        let refused = nobody.get(MAPS).await;
+        assert_eq!(
+            refused.text("/message"),
+            "configmaps is forbidden: User \"system:anonymous\" cannot list resource \"configmaps\" in API group \"\" in the \
+             namespace \"default\""
+        );
+    });
+}
+
+#[test]
+fn somebody_known_may_discover_and_ask_about_themselves() {
+    with(|server| async move {
+        let jane = [("impersonate-user", "jane"), ("impersonate-group", "team")];
+        for uri in ["/api", "/apis", "/openapi/v3/api/v1", "/version"] {
+            server.send(Method::GET, uri, &jane, "").await.expect(200);
+        }
+        let uri = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
+        let me = server.send(Method::POST, uri, &jane, "{}").await.expect(201);
+        assert_eq!(
+            me.body["status"]["userInfo"],
+            json!({"username": "jane", "groups": ["team", "system:authenticated"]})
+        );
+        let may = json!({"spec": {"resourceAttributes": {"verb": "list", "resource": "pods"}}});
+        let uri = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+        let asked = server.send(Method::POST, uri, &jane, may.to_string()).await.expect(201);
+        assert_eq!(asked.body["status"]["allowed"], false);
+        assert_eq!(server.post(uri, may).await.expect(201).body["status"]["allowed"], true);
+        let about =
+            json!({"spec": {"user": "jane", "nonResourceAttributes": {"verb": "get", "path": "/healthz"}}});
+        let uri = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
+        assert_eq!(server.post(uri, about).await.expect(201).body["status"]["allowed"], true);
+        server.post(uri, json!({"spec": {"user": "jane"}})).await.expect(422);
+        server.send(Method::POST, uri, &jane, "{}").await.expect(403);
+    });
+}
+
+#[test]
+fn a_token_that_is_not_known_is_refused() {
+    with(|server| async move {
+        let request =
+            Request::get("/version").header("authorization", "Bearer x").body(Full::default()).unwrap();
+        let nobody = Rest::builder(server.rest.shared_api(), &server.env).build();
+        assert_eq!(nobody.answer(request).await.status(), 401);
+    });
+}

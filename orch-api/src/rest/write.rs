@@ -1,0 +1,189 @@
+//! The verbs create, update and patch (`apiserver/pkg/endpoints/handlers/{create,update,patch}.go`).
+//!
+//! It reads bodies and words answers; what a write does is the Api's. Invariant: a body that does not decode writes nothing.
+
+use bytes::Bytes;
+use orch_core::{
+    ApiExt, Error, Fault, FaultKind, FieldValidation, Patch, Revision, Subresource, Verb, Write, WriteOptions,
+};
+use serde_json::Value;
+
+use super::body::Answer;
+use super::call::Call;
+use super::decode::decode;
+use super::query::write_options;
+use super::status::{Doing, Status};
+use super::{negotiate, output, scale};
+use crate::schema::{self, TypeRef};
+use crate::strategy::Strategy;
+use crate::tree::Get;
+
+/// What the body of a subresource is: its kind and type.
+fn body_kind(call: &Call, part: Subresource) -> (String, Option<TypeRef>) {
+    let of = |group: &str, kind: &str| (kind.to_owned(), schema::lookup(group, "v1", kind));
+    match part {
+        Subresource::Scale => of("autoscaling", "Scale"),
+        Subresource::Binding => of("", "Binding"),
+        Subresource::Eviction => of("policy", "Eviction"),
+        _ => (call.info.name.to_string(), call.ty()),
+    }
+}
+
+/// Reads the object that a body describes.
+///
+/// # Errors
+/// 415 and 400, in Kubernetes' words.
+fn object(
+    call: &mut Call,
+    part: Subresource,
+    body: &[u8],
+    validation: FieldValidation,
+) -> Result<Value, Status> {
+    let encoding = negotiate::body(&call.request.headers)?;
+    let (kind, ty) = body_kind(call, part);
+    let unrecognized = |why: String| {
+        Status::bad_request(format!("the object provided is unrecognized (must be of type {kind}): {why}"))
+    };
+    let decoded = decode(body, encoding, ty).map_err(unrecognized)?;
+    if !decoded.tree.is_object() {
+        let got = super::decode::name(&decoded.tree);
+        return Err(unrecognized(format!(
+            "couldn't get version/kind; json parse error: json: cannot unmarshal {got} into Go value of type struct \
+             {{ APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }}"
+        )));
+    }
+    if let Some(misfit) = decoded.misfit {
+        return Err(call.undecoded(&kind, &misfit));
+    }
+    call.strict(&kind, decoded.strict, validation)?;
+    Ok(decoded.tree)
+}
+
+/// Options for the Api: what strict decoding has to say was said.
+fn said(mut options: WriteOptions) -> WriteOptions {
+    options.field_validation = FieldValidation::Warn;
+    options
+}
+
+pub(super) async fn create(mut call: Call, part: Subresource, body: Bytes) -> Answer {
+    let options = write_options(&call.request.query, "CreateOptions")?;
+    let tree = object(&mut call, part, &body, options.field_validation)?;
+    let is_whole = part == Subresource::None;
+    let name = tree.object_at("metadata").map_or("", |metadata| metadata.text("name"));
+    let key = if is_whole { call.named(name) } else { call.key() };
+    if !is_whole && !name.is_empty() && name != &*key.name {
+        let why =
+            format!("the name of the object ({name}) does not match the name on the URL ({})", key.name);
+        return Err(Status::bad_request(why));
+    }
+    let mut write = Write::create(key, tree).to(part);
+    write.options = said(options);
+    let doing = if part == Subresource::Binding { Doing::Bind } else { Doing::Write };
+    let live = call.api.one(write).await.map_err(|error| call.failed(&error, doing))?;
+    if is_whole {
+        return output::object(&call, 201, live.object());
+    }
+    Ok(super::body::status(&Status::done(201)))
+}
+
+pub(super) async fn update(mut call: Call, part: Subresource, body: Bytes) -> Answer {
+    let options = write_options(&call.request.query, "UpdateOptions")?;
+    let tree = object(&mut call, part, &body, options.field_validation)?;
+    let key = call.key();
+    let may_create = part == Subresource::None && Strategy::of(&call.info).row.creates_on_update();
+    let was_absent =
+        may_create && matches!(call.api.get(&key, Revision::ZERO).await, Err(Error::NotFound { .. }));
+    let mut write = Write::update(key, tree).to(part);
+    write.options = said(options);
+    let live = call.api.one(write).await.map_err(|error| call.failed(&error, Doing::Write))?;
+    if part == Subresource::Scale {
+        return scale::answer(&call, live.object());
+    }
+    output::object(&call, if was_absent { 201 } else { 200 }, live.object())
+}
+
+/// The kinds of patch, in the order in which Kubernetes lists them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PatchType {
+    /// RFC 6902.
+    Json,
+    /// RFC 7386.
+    Merge,
+    /// Kubernetes' own, for its own kinds.
+    Strategic,
+    /// Server-side apply (KEP-555).
+    Apply,
+}
+
+impl PatchType {
+    const ALL: [(&'static str, Self); 4] = [
+        ("application/json-patch+json", Self::Json),
+        ("application/merge-patch+json", Self::Merge),
+        ("application/strategic-merge-patch+json", Self::Strategic),
+        ("application/apply-patch+yaml", Self::Apply),
+    ];
+
+    /// Whether it is served. The others have no place in [`Patch`] yet: with it come their arms in `patch_of`.
+    fn is_served(self) -> bool {
+        self == Self::Merge
+    }
+}
+
+/// # Errors
+/// 415.
+fn patch_type(call: &Call) -> Result<PatchType, Status> {
+    let media = negotiate::media(&call.request.headers);
+    let served = || PatchType::ALL.into_iter().filter(|(_, ty)| ty.is_served());
+    let found = served().find(|(name, _)| *name == media).map(|(_, ty)| ty);
+    found.ok_or_else(|| Status::unsupported_media(&served().map(|(name, _)| name).collect::<Vec<_>>()))
+}
+
+/// The patch that a body describes.
+///
+/// # Errors
+/// 400.
+fn patch_of(
+    call: &mut Call,
+    part: Subresource,
+    body: &[u8],
+    options: &WriteOptions,
+) -> Result<Patch, Status> {
+    patch_type(call)?;
+    let (kind, schema) = body_kind(call, part);
+    let undecoded = |why: &str| Status::bad_request(format!("error decoding patch: {why}"));
+    let decoded = decode(body, negotiate::Sent::Json, schema).map_err(|why| undecoded(&why))?;
+    if !decoded.tree.is_object() {
+        let got = super::decode::name(&decoded.tree);
+        return Err(undecoded(&format!(
+            "json: cannot unmarshal {got} into Go value of type map[string]interface {{}}"
+        )));
+    }
+    // What is refused is the patched object, and Kubernetes says so.
+    let refused = |why: String| {
+        let fault = Fault::new(FaultKind::Invalid, "patch", why);
+        Status::invalid("", "", "", &[fault.value(Value::from(decoded.tree.to_string()))])
+    };
+    if let Some(misfit) = decoded.misfit {
+        return Err(refused(format!(
+            "{kind} in version {:?} cannot be handled as a {kind}: {misfit}",
+            call.version()
+        )));
+    }
+    if options.field_validation == FieldValidation::Strict && !decoded.strict.is_empty() {
+        return Err(refused(format!("strict decoding error: {}", decoded.strict.join(", "))));
+    }
+    call.strict(&kind, decoded.strict, options.field_validation)?;
+    Ok(Patch::Merge(decoded.tree.into()))
+}
+
+pub(super) async fn patch(mut call: Call, part: Subresource, body: Bytes) -> Answer {
+    let options = write_options(&call.request.query, "PatchOptions")?;
+    let patch = patch_of(&mut call, part, &body, &options)?;
+    let mut write = Write::new(call.key(), Verb::Patch(patch)).to(part);
+    write.options = said(options);
+    let live = call.api.one(write).await.map_err(|error| call.failed(&error, Doing::Write))?;
+    if part == Subresource::Scale {
+        return scale::answer(&call, live.object());
+    }
+    output::object(&call, 200, live.object())
+}
