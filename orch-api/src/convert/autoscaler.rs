@@ -234,9 +234,9 @@ pub(super) fn to_v2(tree: &mut Tree) {
         list.iter().map(|metric| metric_to_v2(metric, says)).collect()
     };
     let mut all = listed(&metrics, Says::Wanted);
-    all.extend(percent.map(cpu_metric));
+    all.extend(percent.as_ref().map(cpu_metric));
     if all.is_empty() {
-        all.push(cpu_metric(AVERAGE_CPU_PERCENT.into()));
+        all.push(cpu_metric(&AVERAGE_CPU_PERCENT.into()));
     }
     spec.put("metrics", all);
     if let Some(behavior) = behavior.map(|behavior| renamed(&behavior, small)) {
@@ -255,7 +255,7 @@ pub(super) fn to_v2(tree: &mut Tree) {
     }
 }
 
-fn cpu_metric(percent: Value) -> Value {
+fn cpu_metric(percent: &Value) -> Value {
     json!({"type": "Resource", "resource": {
         "name": "cpu", "target": {"type": "Utilization", "averageUtilization": percent}}})
 }

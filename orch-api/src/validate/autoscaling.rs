@@ -116,8 +116,11 @@ fn scaling_rules(rules: &At<'_, '_>) {
     }
 }
 
+/// The rules of one source.
+type SourceRule = fn(&At<'_, '_>);
+
 /// Types of sources in upstream's order, with the field of each.
-const SOURCES: &[(&str, &str, fn(&At<'_, '_>))] = &[
+const SOURCES: &[(&str, &str, SourceRule)] = &[
     ("Object", "object", object_source),
     ("External", "external", external_source),
     ("Pods", "pods", pods_source),

@@ -112,6 +112,9 @@ pub struct WriteOptions {
     pub field_validation: FieldValidation,
     /// Who manages the fields that are written.
     pub field_manager: Option<Str>,
+    /// The `apiVersion` of the object that a patch changes; `None` for that in which the object is stored. A whole object
+    /// says its own.
+    pub api_version: Option<Str>,
 }
 
 /// One write to one object.

@@ -13,7 +13,7 @@ pub(super) fn objects() -> Vec<(Kind, Value)> {
 }
 
 /// A template whose pods end.
-fn ending_template(labels: Value) -> Value {
+fn ending_template(labels: &Value) -> Value {
     json!({"metadata": {"labels": labels}, "spec": merged(pod_spec(), json!({"restartPolicy": "Never"}))})
 }
 
@@ -24,7 +24,7 @@ fn workloads() -> Vec<(Kind, Value)> {
     });
     let job = json!({
         "parallelism": 1, "completions": 1, "backoffLimit": 6, "completionMode": "NonIndexed", "suspend": false,
-        "podReplacementPolicy": "TerminatingOrFailed", "manualSelector": false, "template": ending_template(labels),
+        "podReplacementPolicy": "TerminatingOrFailed", "manualSelector": false, "template": ending_template(&labels),
         "selector": {"matchLabels": {"batch.kubernetes.io/controller-uid": "u"}},
     });
     vec![
@@ -41,7 +41,7 @@ fn workloads() -> Vec<(Kind, Value)> {
             json!({"spec": {
                 "schedule": "*/5 * * * *", "concurrencyPolicy": "Allow", "suspend": false,
                 "successfulJobsHistoryLimit": 3, "failedJobsHistoryLimit": 1,
-                "jobTemplate": {"metadata": {}, "spec": {"template": ending_template(json!({}))}},
+                "jobTemplate": {"metadata": {}, "spec": {"template": ending_template(&json!({}))}},
             }}),
         ),
         (
