@@ -89,10 +89,16 @@ pub fn forms() -> &'static [Form] {
 
 /// The form in which an object of that kind was sent, if it is not the stored one.
 pub(crate) fn sent_as(kind: Kind, tree: &Value) -> Option<&'static Form> {
-    let mut forms = FORMS.iter().filter(|form| form.stored == kind).peekable();
-    forms.peek()?;
-    let (group, version) = tree.text("apiVersion").split_once('/')?;
-    forms.find(|form| form.group == group && form.version == version)
+    if FORMS.iter().all(|form| form.stored != kind) {
+        return None;
+    }
+    named(kind, tree.text("apiVersion"))
+}
+
+/// The form of that name of objects that are stored as that kind.
+pub(crate) fn named(kind: Kind, api_version: &str) -> Option<&'static Form> {
+    let (group, version) = api_version.split_once('/')?;
+    FORMS.iter().find(|form| form.stored == kind && form.group == group && form.version == version)
 }
 
 /// The form that a path names, if objects are stored in another one.

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::facts::Facts;
 use super::{LocalApi, settle};
-use crate::convert::Form;
+use crate::convert::{self, Form};
 use crate::services::Claim;
 use crate::strategy::Strategy;
 
@@ -71,7 +71,7 @@ pub(super) struct Of<'a> {
     pub(super) info: Arc<KindInfo>,
     pub(super) strategy: Strategy,
     pub(super) write: &'a mut Write,
-    /// The form in which the object was sent, if it is not the stored one.
+    /// The form in which the object was sent or is patched, if it is not the stored one.
     pub(super) form: Option<&'static Form>,
 }
 
@@ -237,7 +237,8 @@ async fn prepare(api: &LocalApi, write: &mut Write, facts: &mut Facts<'_>) -> Re
         (Verb::Delete(_), _) => return not_allowed("delete of that subresource"),
         _ => return not_allowed("update of that subresource"),
     };
-    let of = Of { api, info, strategy, write, form: Option::None };
+    let form = write.options.api_version.as_deref().and_then(|version| convert::named(info.kind, version));
+    let of = Of { api, info, strategy, write, form };
     match verb {
         Do::Create => of.create(facts).await,
         Do::Bind => of.bind().await,

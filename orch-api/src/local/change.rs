@@ -17,6 +17,7 @@ use super::managed::Managed;
 use super::patched::Patched;
 use super::{managed, metadata, removal};
 use crate::conform::{check_patch, malformed};
+use crate::convert::Form;
 use crate::merge::merged;
 use crate::services::{self, Claim};
 use crate::strategy::{Generation, Strategy};
@@ -94,7 +95,7 @@ impl Of<'_> {
                 Ok(Arc::unwrap_or_clone(std::mem::take(tree)).into())
             }
             (Subresource::None, Verb::Update(tree)) => Ok(Value::clone(tree).into()),
-            (Subresource::None, Verb::Patch(Patch::Merge(patch))) => {
+            (Subresource::None, Verb::Patch(Patch::Merge(patch))) if patched.is_none() => {
                 let patch =
                     if once { Arc::unwrap_or_clone(std::mem::take(patch)) } else { Value::clone(patch) };
                 Ok(merged(old, patch).into())
@@ -109,7 +110,7 @@ impl Of<'_> {
     pub(super) fn check_merge(&self) -> Result<()> {
         let Verb::Patch(Patch::Merge(patch)) = &self.write.verb else { return Ok(()) };
         must_be_object(&self.info, patch)?;
-        let Some(ty) = self.strategy.ty else { return Ok(()) };
+        let Some(ty) = self.form.map_or(self.strategy.ty, Form::ty) else { return Ok(()) };
         check_patch(&self.info, patch, ty, self.write.options.field_validation)
             .map_err(|error| self.of_patch(error))
     }

@@ -127,6 +127,14 @@ impl Of<'_> {
         Ok(())
     }
 
+    /// What is stored, in the form in which it is patched.
+    pub(super) fn in_sent_form(&self, tree: Arc<Value>) -> Arc<Value> {
+        let Some(form) = self.form else { return tree };
+        let mut tree = Value::clone(&tree);
+        form.from_stored(&mut tree);
+        Arc::new(tree)
+    }
+
     /// Every fault; an event that was sent in its newer form is judged in that form.
     fn faults(&self, new: &Value, old: Option<&Value>, subresource: Subresource) -> Vec<Fault> {
         let sent = self.form.filter(|form| form.stored == kind::EVENTS).map(|form| {

@@ -76,8 +76,8 @@ impl Of<'_> {
         if api_version.is_empty() || api_version == info.api_version() {
             return run(&tracker);
         }
-        let version = api_version.rsplit('/').next().unwrap_or_default();
-        let ty = schema::lookup(info.kind.group(), version, &info.name).or(self.strategy.ty);
+        let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
+        let ty = schema::lookup(group, version, &info.name).or(self.strategy.ty);
         run(&tracker.speaking(api_version, Shape::of(ty)))
     }
 
@@ -91,11 +91,26 @@ impl Of<'_> {
         let Some(manager) = self.manager(stored.map(|(stored, _)| stored.object())) else {
             return Managed::Kept;
         };
-        self.with_tracker(new, |tracker| {
-            let before = stored.and_then(|(stored, _)| tree(stored));
-            let managers = tracker.given(before.as_ref(), given);
-            Managed::Now(tracker.update(stored.map(|(_, old)| old), new, managers, &manager))
-        })
+        let before = stored.and_then(|(stored, _)| tree(stored));
+        let track = |old: Option<&Value>, new: &Value| {
+            self.with_tracker(new, |tracker| {
+                let managers = tracker.given(before.as_ref(), given);
+                Managed::Now(tracker.update(old, new, managers, &manager))
+            })
+        };
+        let old = stored.map(|(_, old)| old);
+        match self.form {
+            None => track(old, new),
+            // Managers own the fields of the form in which they write.
+            Some(form) => {
+                let sent = |tree: &Value| {
+                    let mut tree = tree.clone();
+                    form.from_stored(&mut tree);
+                    tree
+                };
+                track(old.map(sent).as_ref(), &sent(new))
+            }
+        }
     }
 
     /// The managed fields that an apply starts from.

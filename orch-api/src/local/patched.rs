@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 use super::batch::Of;
 use super::{managed, metadata};
 use crate::conform::malformed;
+use crate::convert::Form;
+use crate::merge::merged;
 use crate::patch::{Managers, json_patch, strategic_merge, unknown_fields};
 use crate::tree::{Get, Set};
 
@@ -28,12 +30,16 @@ impl From<Value> for Patched {
 }
 
 impl Of<'_> {
-    /// The whole object after a patch that is no merge patch; `None` for other writes.
+    /// The whole object after a patch, in the form that the patch is for; `None` for other writes, and for merge patches
+    /// of the stored form, which are done where the tree is.
     pub(super) fn patched(&self, stored: &Live) -> Result<Option<Patched>> {
         let patched = match &self.write.verb {
             Verb::Patch(Patch::Json(patch)) => self.operated(stored, patch)?.into(),
             Verb::Patch(Patch::Strategic(patch)) => self.strategic(stored, patch)?.into(),
             Verb::Patch(Patch::Apply { .. }) => self.applied(Some(stored))?,
+            Verb::Patch(Patch::Merge(patch)) if self.form.is_some() => {
+                merged(&self.document(stored)?, Value::clone(patch)).into()
+            }
             _ => return Ok(None),
         };
         if !patched.tree.is_object() {
@@ -57,6 +63,9 @@ impl Of<'_> {
         if let Some(managed) = managed::tree(stored) {
             fields.put("managedFields", managed);
         }
+        if let Some(form) = self.form {
+            form.from_stored(&mut tree);
+        }
         Ok(if self.write.subresource == Subresource::Scale { scale(&tree) } else { tree })
     }
 
@@ -72,7 +81,7 @@ impl Of<'_> {
     fn strategic(&self, stored: &Live, patch: &Value) -> Result<Value> {
         let ty = match self.write.subresource {
             Subresource::Scale => crate::schema::lookup("autoscaling", "v1", "Scale"),
-            _ => self.strategy.ty,
+            _ => self.form.map_or(self.strategy.ty, Form::ty),
         };
         let why = "strategic merge patch format is not supported";
         let refused = || Error::Patch { key: self.key(), fault: PatchFault::Malformed, why: why.to_owned() };
@@ -93,7 +102,7 @@ impl Of<'_> {
             return Err(self.invalid(vec![Fault::new(FaultKind::Required, "fieldManager", why)]));
         };
         let managers = stored.map_or_else(|| Ok(Managers::default()), |stored| self.managers(stored))?;
-        let live = stored.map(Live::tree);
+        let live = stored.map(|stored| self.in_sent_form(stored.tree()));
         let applied = self.with_tracker(config, |tracker| {
             tracker.apply(live.as_deref(), config, managers, manager, *conflicts)
         });

@@ -10,6 +10,7 @@ use super::batch::{Commit, Of, Step};
 use super::managed::Managed;
 use super::metadata;
 use crate::conform::{conform, malformed};
+use crate::convert;
 use crate::merge::merged;
 use crate::tree::{Get, Set, Tree};
 
@@ -53,9 +54,16 @@ impl Of<'_> {
         let new = match &self.write.verb {
             Verb::Update(tree) => {
                 self.same_name(tree)?;
-                tree.get("status").cloned().unwrap_or_default()
+                match convert::sent_as(self.info.kind, tree) {
+                    None => tree.get("status").cloned().unwrap_or_default(),
+                    Some(_) => {
+                        let mut tree = Value::clone(tree);
+                        self.in_stored_form(&mut tree)?;
+                        tree.get_mut("status").map(Value::take).unwrap_or_default()
+                    }
+                }
             }
-            Verb::Patch(Patch::Merge(patch)) => {
+            Verb::Patch(Patch::Merge(patch)) if patched.is_none() => {
                 self.check_merge()?;
                 self.same_name(patch)?;
                 let Some(change) = patch.get("status") else { return Ok(None) };
@@ -65,6 +73,7 @@ impl Of<'_> {
             _ => match patched {
                 Some(mut patched) => {
                     self.same_name(&patched)?;
+                    self.in_stored_form(&mut patched)?;
                     patched.get_mut("status").map(Value::take).unwrap_or_default()
                 }
                 None => return Err(self.not_allowed("create of that subresource")),

@@ -2,19 +2,24 @@
 
 use std::sync::Arc;
 
-use orch_core::{Api, Error, FieldValidation, Key, KindInfo, Select, Subresource};
+use orch_core::{Api, Error, FieldValidation, Key, KindInfo, Object, Select, Subresource};
+use serde_json::Value;
 
 use super::negotiate::Form;
 use super::service::Shared;
 use super::status::{Doing, Status};
 use super::verb::Request;
+use crate::convert;
 use crate::schema::{self, TypeRef};
+use crate::tree::Set;
 
 pub(super) struct Call {
     pub(super) shared: Arc<Shared>,
     /// Bound to the user who asks.
     pub(super) api: Arc<dyn Api>,
     pub(super) info: Arc<KindInfo>,
+    /// How objects are served, when the path names another form than that in which they are stored.
+    pub(super) served: Option<&'static convert::Form>,
     pub(super) request: Request,
     /// Of the answer.
     pub(super) form: Form,
@@ -49,12 +54,33 @@ impl Call {
 
     /// `apps/v1`
     pub(super) fn api_version(&self) -> String {
-        api_version(self.info.kind.group(), self.version())
+        api_version(&self.request.target.group, self.version())
     }
 
     /// The type of the kind, when it is one of Kubernetes' own.
     pub(super) fn ty(&self) -> Option<TypeRef> {
-        schema::lookup(self.info.kind.group(), self.version(), &self.info.name)
+        schema::lookup(&self.request.target.group, self.version(), &self.info.name)
+    }
+
+    /// Whether objects are not sent as they are stored. Versions of custom kinds differ in their name only.
+    fn is_converted(&self) -> bool {
+        self.served.is_some() || self.info.versions.len() > 1 && self.ty().is_none()
+    }
+
+    /// An object in the version that the path names.
+    pub(super) fn tree(&self, object: &Object) -> Value {
+        let mut tree = object.to_tree();
+        if let Some(form) = self.served {
+            form.from_stored(&mut tree);
+        } else if self.is_converted() && let Some(fields) = tree.as_object_mut() {
+            fields.put("apiVersion", self.api_version());
+        }
+        tree
+    }
+
+    /// The same, encoded: where nothing is converted, nothing is decoded.
+    pub(super) fn json(&self, object: &Object) -> Vec<u8> {
+        if self.is_converted() { self.tree(object).to_string().into_bytes() } else { object.to_json() }
     }
 
     pub(super) fn failed(&self, error: &Error, doing: Doing) -> Status {

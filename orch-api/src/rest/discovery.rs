@@ -16,7 +16,7 @@ use super::call::api_version;
 use super::negotiate::{self, Encoding};
 use super::review;
 use super::service::Shared;
-use crate::schema;
+use crate::{convert, schema};
 
 /// Groups in the order of preference that Kubernetes gives its own (`pkg/controlplane/apiserver/aggregator.go`).
 const ORDER: [&str; 21] = [
@@ -84,16 +84,39 @@ fn groups(registry: &Registry) -> Groups {
         }
     }
     for (group, version, resource) in review::resources() {
-        let versions = groups.entry(group.to_owned()).or_default();
-        match versions.iter_mut().find(|(name, _)| name == version) {
-            Some((_, resources)) => resources.push(resource),
-            None => versions.push((version.to_owned(), vec![resource])),
-        }
+        add(&mut groups, group, version, [resource]);
+    }
+    for (form, info) in converted(registry) {
+        add(&mut groups, form.group, form.version, resources(&info));
     }
     for (_, resources) in groups.values_mut().flatten() {
         resources.sort_by(|a, b| a.name.cmp(&b.name));
     }
     groups
+}
+
+fn add(groups: &mut Groups, group: &str, version: &str, more: impl IntoIterator<Item = Resource>) {
+    let versions = groups.entry(group.to_owned()).or_default();
+    match versions.iter_mut().find(|(name, _)| name == version) {
+        Some((_, resources)) => resources.extend(more),
+        None => versions.push((version.to_owned(), more.into_iter().collect())),
+    }
+}
+
+/// Kinds that are served in another group than that in which they are stored: the registry does not list them there.
+fn converted(registry: &Registry) -> impl Iterator<Item = (&'static convert::Form, Arc<KindInfo>)> {
+    let elsewhere = convert::forms().iter().filter(|form| form.group != form.stored.group());
+    elsewhere.filter_map(|form| Some((form, registry.get(form.stored)?)))
+}
+
+/// Whether there is such a group and version.
+pub(super) fn serves(registry: &Registry, group: &str, version: &str) -> bool {
+    let is_named = |info: &Arc<KindInfo>| {
+        info.kind.group() == group && info.versions.iter().any(|known| **known == *version)
+    };
+    registry.kinds().iter().any(is_named)
+        || converted(registry).any(|(form, _)| form.group == group && form.version == version)
+        || review::resources().any(|(known, known_version, _)| known == group && known_version == version)
 }
 
 fn resources(info: &KindInfo) -> Vec<Resource> {
@@ -316,6 +339,9 @@ pub(super) fn served(shared: &Shared) -> BTreeMap<(String, String), Vec<Arc<Kind
             let place = (info.kind.group().to_owned(), version.to_string());
             all.entry(place).or_default().push(Arc::clone(&info));
         }
+    }
+    for (form, info) in converted(shared.api.registry()) {
+        all.entry((form.group.to_owned(), form.version.to_owned())).or_default().push(info);
     }
     all
 }

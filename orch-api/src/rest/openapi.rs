@@ -278,8 +278,12 @@ fn operation(
         tree["parameters"] = parameters.into();
     }
     if let Some(body) = body {
-        let media = if action == "patch" { "application/merge-patch+json" } else { "application/json" };
-        tree["requestBody"] = json!({"required": true, "content": {media: reference(body)}});
+        let is_typed = schema::lookup(group, version, &info.name).is_some();
+        let patches = super::write::patches(is_typed);
+        let media = if action == "patch" { patches } else { vec!["application/json"] };
+        let content: Map<String, Value> =
+            media.into_iter().map(|media| (media.to_owned(), reference(body))).collect();
+        tree["requestBody"] = json!({"required": true, "content": content});
     }
     tree
 }

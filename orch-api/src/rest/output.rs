@@ -59,15 +59,15 @@ pub(super) fn object(call: &Call, code: u16, object: &Object) -> Result<Response
     let encoding = call.form.encoding;
     let response = match call.form.shape {
         Shape::Whole if encoding == Encoding::Json => {
-            body::bytes(code, encoding.content_type(), object.to_json())
+            body::bytes(code, encoding.content_type(), call.json(object))
         }
-        Shape::Whole => body::tree(code, encoding, &object.to_tree()),
+        Shape::Whole => body::tree(code, encoding, &call.tree(object)),
         Shape::Table(version) => {
-            let rows = [object.to_tree()];
+            let rows = [call.tree(object)];
             let metadata = json!({"resourceVersion": object.revision().to_string()});
             body::tree(code, encoding, &table::table(call, version, &metadata, &rows, table::Header::Shown))
         }
-        Shape::Metadata(version) => body::tree(code, encoding, &partial(&object.to_tree(), version)),
+        Shape::Metadata(version) => body::tree(code, encoding, &partial(&call.tree(object), version)),
         Shape::MetadataList(_) => return Err(Status::not_acceptable(&["application/json"])),
     };
     Ok(warn(call, response))
@@ -88,13 +88,13 @@ pub(super) fn list(call: &Call, listed: &Listed) -> Result<Response<Body>, Statu
             body::tree(200, encoding, &tree)
         }
         Shape::Table(version) => {
-            let rows: Vec<Value> = listed.items.iter().map(Object::to_tree).collect();
+            let rows: Vec<Value> = listed.items.iter().map(|object| call.tree(object)).collect();
             let tree = table::table(call, version, &listed.metadata(), &rows, table::Header::Shown);
             body::tree(200, encoding, &tree)
         }
         Shape::MetadataList(version) => {
             let items: Vec<Value> =
-                listed.items.iter().map(|object| partial(&object.to_tree(), version)).collect();
+                listed.items.iter().map(|object| partial(&call.tree(object), version)).collect();
             let tree = json!({"kind": "PartialObjectMetadataList", "items": items,
                 "apiVersion": format!("meta.k8s.io/{version}"), "metadata": listed.metadata()});
             body::tree(200, encoding, &tree)
@@ -120,7 +120,7 @@ fn whole(call: &Call, listed: &Listed) -> Vec<u8> {
         if at > 0 {
             out.push(b',');
         }
-        let json = object.to_json();
+        let json = call.json(object);
         if is_typed {
             out.push(b'{');
             out.extend_from_slice(untyped(&json));

@@ -4,11 +4,14 @@
 //! Not their meaning for stores. Invariant: a parameter that is not understood is an error that names it, or ignored
 //! where Kubernetes ignores it.
 
-use orch_core::selector::{FieldSelector, Selector};
+use http::HeaderMap;
+use http::header::USER_AGENT;
+use orch_core::selector::{FieldSelector, FieldTerm, Selector};
 use orch_core::{DryRun, Fault, FaultKind, FieldValidation, KindInfo, Revision, WriteOptions};
 
 use super::status::Status;
 use super::target::percent_decoded;
+use crate::convert::Form;
 
 /// Pairs of a query: more are not looked at. Kubernetes' own clients send ten at most.
 const MAX_PAIRS: usize = 256;
@@ -92,9 +95,17 @@ pub(super) struct ListOptions {
 impl ListOptions {
     /// # Errors
     /// 400 for what cannot be read, 422 for what does not go together.
-    pub(super) fn read(query: &Query, info: &KindInfo, is_watch: bool) -> Result<Self, Status> {
+    pub(super) fn read(
+        query: &Query,
+        info: &KindInfo,
+        served: Option<&Form>,
+        is_watch: bool,
+    ) -> Result<Self, Status> {
         let labels = query.text("labelSelector").parse().map_err(|error| bad(&error))?;
-        let fields: FieldSelector = query.text("fieldSelector").parse().map_err(|error| bad(&error))?;
+        let mut fields: FieldSelector = query.text("fieldSelector").parse().map_err(|error| bad(&error))?;
+        if let Some(form) = served {
+            fields = as_stored(form, &fields)?;
+        }
         for term in fields.terms() {
             known_field(info, &term.field)?;
         }
@@ -117,6 +128,16 @@ impl ListOptions {
             timeout_secs: query.number("timeoutSeconds")?.and_then(|secs| u64::try_from(secs).ok()),
         })
     }
+}
+
+/// A selector of a form in the names of the stored one.
+fn as_stored(form: &Form, fields: &FieldSelector) -> Result<FieldSelector, Status> {
+    let renamed = |term: &FieldTerm| match form.field(&term.field) {
+        Some(stored) => Ok(FieldTerm { field: stored.to_owned(), ..term.clone() }),
+        None if matches!(term.field.as_str(), "metadata.name" | "metadata.namespace") => Ok(term.clone()),
+        None => Err(Status::bad_request(format!("field label not supported: {}", term.field))),
+    };
+    Ok(FieldSelector::new(fields.terms().iter().map(renamed).collect::<Result<Vec<_>, _>>()?))
 }
 
 fn bad(error: &impl ToString) -> Status {
@@ -198,11 +219,47 @@ fn validate(query: &Query, is_watch: bool) -> Result<(), Status> {
     if faults.is_empty() { Ok(()) } else { Err(Status::invalid("ListOptions", "meta.k8s.io", "", &faults)) }
 }
 
-/// What goes with a write, by the name of its options: `CreateOptions`, `UpdateOptions` or `PatchOptions`.
+/// Bytes of a manager's name at most (`FieldManagerMaxLength`).
+const MAX_MANAGER: usize = 128;
+
+/// Who manages what a write says, when the client does not say it: the first part of its user agent
+/// (`managerOrUserAgent` of `apiserver/pkg/endpoints/handlers/create.go`).
+fn agent(headers: &HeaderMap) -> String {
+    let agent = headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let name = agent.split('/').next().unwrap_or_default();
+    let name: String = name.chars().take(MAX_MANAGER).take_while(|char| !char.is_control()).collect();
+    if name.is_empty() { "unknown".to_owned() } else { name }
+}
+
+/// Whether a patch is an apply, which names its manager itself and may be forced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Writing {
+    Create,
+    Update,
+    Patch,
+    Apply,
+}
+
+impl Writing {
+    fn options(self) -> &'static str {
+        match self {
+            Self::Create => "CreateOptions",
+            Self::Update => "UpdateOptions",
+            Self::Patch | Self::Apply => "PatchOptions",
+        }
+    }
+}
+
+/// What goes with a write.
 ///
 /// # Errors
 /// 422 for values that are not supported.
-pub(super) fn write_options(query: &Query, options: &str) -> Result<WriteOptions, Status> {
+pub(super) fn write_options(
+    query: &Query,
+    headers: &HeaderMap,
+    writing: Writing,
+) -> Result<WriteOptions, Status> {
+    let options = writing.options();
     let mut faults = Vec::new();
     let dry_run = dry_run(query.all("dryRun"), &mut faults);
     let field_validation = match query.text("fieldValidation") {
@@ -218,7 +275,7 @@ pub(super) fn write_options(query: &Query, options: &str) -> Result<WriteOptions
         }
     };
     let manager = query.text("fieldManager");
-    if manager.len() > 128 {
+    if manager.len() > MAX_MANAGER {
         let fault = Fault::new(FaultKind::TooLong, "fieldManager", "may not be more than 128 bytes");
         faults.push(fault);
     }
@@ -229,8 +286,10 @@ pub(super) fn write_options(query: &Query, options: &str) -> Result<WriteOptions
             "should only contain printable characters",
         ));
     }
-    if options == "PatchOptions" && query.has("force") {
-        // Only an apply may be forced, and those do not come here.
+    if writing == Writing::Apply && manager.is_empty() {
+        faults.push(Fault::new(FaultKind::Required, "fieldManager", "is required for apply patch"));
+    }
+    if writing == Writing::Patch && query.has("force") {
         let fault = Fault::new(FaultKind::Forbidden, "force", "may not be specified for non-apply patch");
         faults.push(fault);
     }
@@ -240,7 +299,7 @@ pub(super) fn write_options(query: &Query, options: &str) -> Result<WriteOptions
     let mut found = WriteOptions::default();
     found.dry_run = dry_run;
     found.field_validation = field_validation;
-    found.field_manager = (!manager.is_empty()).then(|| manager.into());
+    found.field_manager = Some(if manager.is_empty() { agent(headers).into() } else { manager.into() });
     Ok(found)
 }
 
@@ -268,7 +327,7 @@ mod tests {
     #[track_caller]
     fn list(query: &str, is_watch: bool) -> Result<ListOptions, (u16, String)> {
         let info = Registry::built_in().get(kind::PODS).unwrap();
-        let options = ListOptions::read(&Query::parse(query), &info, is_watch);
+        let options = ListOptions::read(&Query::parse(query), &info, None, is_watch);
         options.map_err(|status| (status.code(), status.message().to_owned()))
     }
 
@@ -309,7 +368,7 @@ mod tests {
 
     #[test]
     fn options_of_writes_are_checked() {
-        let read = |query: &str| write_options(&Query::parse(query), "CreateOptions");
+        let read = |query: &str| write_options(&Query::parse(query), &HeaderMap::new(), Writing::Create);
         let options = read("dryRun=All&fieldValidation=Strict&fieldManager=me").unwrap();
         assert_eq!(options.dry_run, DryRun::All);
         assert_eq!(options.field_validation, FieldValidation::Strict);
@@ -324,13 +383,29 @@ mod tests {
         );
     }
 
+    #[test]
+    fn whoever_names_no_manager_has_that_of_the_user_agent() {
+        for (agent, query, expected) in [
+            ("kubectl/v1.36.2 (linux/amd64)", "", "kubectl"),
+            ("kubectl/v1.36.2", "fieldManager=me", "me"),
+            ("", "", "unknown"),
+        ] {
+            let headers = HeaderMap::from_iter([(USER_AGENT, agent.parse().unwrap())]);
+            let options = write_options(&Query::parse(query), &headers, Writing::Update).unwrap();
+            assert_eq!(options.field_manager.as_deref(), Some(expected), "{agent} {query}");
+        }
+        let apply = |query: &str| write_options(&Query::parse(query), &HeaderMap::new(), Writing::Apply);
+        assert!(apply("").unwrap_err().message().contains("fieldManager: Required value: is required"));
+        assert_eq!(apply("force=true&fieldManager=me").unwrap().field_manager.as_deref(), Some("me"));
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
         fn no_query_makes_it_panic(query in "[a-zA-Z=&%+0-9,!()\u{e9}]{0,80}") {
             let info = Registry::built_in().get(kind::PODS).unwrap();
-            let _ = ListOptions::read(&Query::parse(&query), &info, query.len() % 2 == 0);
-            let _ = write_options(&Query::parse(&query), "PatchOptions");
+            let _ = ListOptions::read(&Query::parse(&query), &info, None, query.len() % 2 == 0);
+            let _ = write_options(&Query::parse(&query), &HeaderMap::new(), Writing::Patch);
         }
     }
 }

@@ -205,11 +205,11 @@ impl Shared {
     pub(super) fn call(
         self: &Arc<Self>,
         request: verb::Request,
-        info: Arc<orch_core::KindInfo>,
+        (info, served): (Arc<orch_core::KindInfo>, Option<&'static crate::convert::Form>),
         form: super::negotiate::Form,
     ) -> Call {
         let api = self.api.impersonate(&request.user);
-        Call { shared: Arc::clone(self), api, info, request, form, warnings: Vec::new() }
+        Call { shared: Arc::clone(self), api, info, served, request, form, warnings: Vec::new() }
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use orch_core::{ConflictCause, Error, Fault, Key, KindInfo, Reason, Registry};
+use orch_core::{ConflictCause, Error, Fault, Key, KindInfo, PatchFault, Reason, Registry};
 use serde_json::{Map, Value, json};
 
 /// A refusal, or a success without an object.
@@ -190,6 +190,7 @@ impl Status {
                 let secs = status.retry_after.map_or(1, |after| after.as_secs());
                 status.with_details(json!({"retryAfterSeconds": secs}))
             }
+            Error::Patch { fault, why, .. } => unpatched(*fault, why),
             Error::TooLarge { limit, .. } => Self::too_large(*limit),
             Error::OutcomeUnknown { .. } => Self::failure(
                 Reason::Timeout,
@@ -262,7 +263,29 @@ fn of_key(reason: Reason, key: &Key, what: &str, space: &str) -> Status {
     Status::failure(reason, message).with_details(named(resource, group, &key.name))
 }
 
+/// A patch that cannot be applied.
+fn unpatched(fault: PatchFault, why: &str) -> Status {
+    match fault {
+        PatchFault::Malformed => Status::bad_request(why),
+        PatchFault::TooLarge => Status::failure(Reason::RequestEntityTooLarge, why),
+        // `errors.NewGenericServerResponse` keeps the cause to itself.
+        PatchFault::Unprocessable => {
+            let message = "the server rejected our request due to an error in our request";
+            Status::failure(Reason::Invalid, message).with_details(json!({}))
+        }
+        PatchFault::Unfit => Status::unknown(why),
+    }
+}
+
 fn conflict(key: &Key, cause: &ConflictCause, info: Option<&KindInfo>, doing: Doing) -> Status {
+    if let ConflictCause::Fields(fields) = cause {
+        let causes = fields.iter().map(|field| {
+            let message = format!("conflict with {}", field.manager);
+            json!({"reason": "FieldManagerConflict", "message": message, "field": field.field})
+        });
+        let details = json!({"causes": causes.collect::<Vec<_>>()});
+        return Status::failure(Reason::Conflict, cause.to_string()).with_details(details);
+    }
     let group = key.kind.group();
     let mut word = key.kind.resource().to_owned();
     let why = match (cause, doing) {

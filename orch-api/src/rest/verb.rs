@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
-use orch_core::{KindInfo, Subresource, User, kind};
+use orch_core::{KindInfo, Registry, Subresource, User, kind};
 
 use super::body::{self, Answer, BodyError};
 use super::call::subresource;
@@ -14,7 +14,8 @@ use super::query::Query;
 use super::service::Shared;
 use super::status::Status;
 use super::target::ResourceTarget;
-use super::{delete, negotiate, read, scale, watch, write};
+use super::{delete, discovery, negotiate, read, scale, watch, write};
+use crate::convert;
 
 /// A request to a resource, without its body.
 pub(super) struct Request {
@@ -83,6 +84,18 @@ fn decide(info: &KindInfo, request: &Request) -> Result<(Do, Subresource), Statu
     })
 }
 
+/// The kind that a path names, and the form in which it is served there, if that is not the stored one.
+fn find(
+    registry: &Registry,
+    target: &ResourceTarget,
+) -> Option<(Arc<KindInfo>, Option<&'static convert::Form>)> {
+    if let Some(form) = convert::form(&target.group, &target.version, &target.resource) {
+        return Some((registry.get(form.stored)?, Some(form)));
+    }
+    let info = registry.by_resource(&target.group, &target.resource)?;
+    info.versions.iter().any(|version| **version == *target.version).then_some((info, None))
+}
+
 /// Answers a request to a resource.
 pub(super) async fn answer<B>(shared: &Arc<Shared>, request: Request, body: B) -> Answer
 where
@@ -91,14 +104,13 @@ where
 {
     let target = &request.target;
     let registry = shared.api.registry();
-    let serves = |info: &KindInfo| info.versions.iter().any(|version| **version == *target.version);
-    let Some(info) = registry.by_resource(&target.group, &target.resource).filter(|info| serves(info)) else {
-        let is_known = registry.kinds().iter().any(|info| info.kind.group() == target.group && serves(info));
+    let Some(found) = find(registry, target) else {
+        let is_known = discovery::serves(registry, &target.group, &target.version);
         return if is_known { Err(Status::no_resource()) } else { Ok(body::not_found()) };
     };
-    let (what, part) = decide(&info, &request)?;
+    let (what, part) = decide(&found.0, &request)?;
     let form = negotiate::objects(&request.headers)?;
-    let call = shared.call(request, info, form);
+    let call = shared.call(request, found, form);
     match (what, part) {
         (Do::Get, Subresource::Scale) => scale::get(call).await,
         (Do::Get, _) => read::get(call).await,

@@ -27,7 +27,7 @@ const LEAST_TIMEOUT: Duration = Duration::from_secs(1800);
 const BOOKMARK_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) async fn watch(call: Call) -> Answer {
-    let mut options = ListOptions::read(&call.request.query, &call.info, true)?;
+    let mut options = ListOptions::read(&call.request.query, &call.info, call.served, true)?;
     if !call.request.target.name.is_empty() {
         options.fields = options.fields.and_equals("metadata.name", call.request.target.name.as_str());
     }
@@ -187,14 +187,14 @@ impl Running {
 
     fn shown(&mut self, object: &Object) -> String {
         let tree = match self.call.form.shape {
-            Shape::Whole => return String::from_utf8(object.to_json()).unwrap_or_default(),
+            Shape::Whole => return String::from_utf8(self.call.json(object)).unwrap_or_default(),
             Shape::Metadata(version) | Shape::MetadataList(version) => {
-                output::partial(&object.to_tree(), version)
+                output::partial(&self.call.tree(object), version)
             }
             Shape::Table(version) => {
                 let header = if self.is_first { table::Header::Shown } else { table::Header::Hidden };
                 let metadata = json!({"resourceVersion": object.revision().to_string()});
-                table::table(&self.call, version, &metadata, &[object.to_tree()], header)
+                table::table(&self.call, version, &metadata, &[self.call.tree(object)], header)
             }
         };
         self.is_first = false;

@@ -4,19 +4,20 @@
 
 use bytes::Bytes;
 use orch_core::{
-    ApiExt, Error, Fault, FaultKind, FieldValidation, Patch, Revision, Subresource, Verb, Write, WriteOptions,
+    ApiExt, Conflicts, Error, Fault, FaultKind, FieldValidation, Patch, Revision, Subresource, Verb, Write,
+    WriteOptions,
 };
 use serde_json::Value;
 
 use super::body::Answer;
 use super::call::Call;
-use super::decode::decode;
-use super::query::write_options;
+use super::decode::{Decoded, decode};
+use super::query::{Writing, write_options};
 use super::status::{Doing, Status};
 use super::{negotiate, output, scale};
 use crate::schema::{self, TypeRef};
 use crate::strategy::Strategy;
-use crate::tree::Get;
+use crate::tree::{Get, Set};
 
 /// What the body of a subresource is: its kind and type.
 fn body_kind(call: &Call, part: Subresource) -> (String, Option<TypeRef>) {
@@ -56,7 +57,12 @@ fn object(
         return Err(call.undecoded(&kind, &misfit));
     }
     call.strict(&kind, decoded.strict, validation)?;
-    Ok(decoded.tree)
+    let mut tree = decoded.tree;
+    // Without a version it is that of the path.
+    if let Some(fields) = tree.as_object_mut().filter(|_| call.served.is_some()) {
+        fields.default_text("apiVersion", &call.api_version());
+    }
+    Ok(tree)
 }
 
 /// Options for the Api: what strict decoding has to say was said.
@@ -66,7 +72,7 @@ fn said(mut options: WriteOptions) -> WriteOptions {
 }
 
 pub(super) async fn create(mut call: Call, part: Subresource, body: Bytes) -> Answer {
-    let options = write_options(&call.request.query, "CreateOptions")?;
+    let options = write_options(&call.request.query, &call.request.headers, Writing::Create)?;
     let tree = object(&mut call, part, &body, options.field_validation)?;
     let is_whole = part == Subresource::None;
     let name = tree.object_at("metadata").map_or("", |metadata| metadata.text("name"));
@@ -87,12 +93,11 @@ pub(super) async fn create(mut call: Call, part: Subresource, body: Bytes) -> An
 }
 
 pub(super) async fn update(mut call: Call, part: Subresource, body: Bytes) -> Answer {
-    let options = write_options(&call.request.query, "UpdateOptions")?;
+    let options = write_options(&call.request.query, &call.request.headers, Writing::Update)?;
     let tree = object(&mut call, part, &body, options.field_validation)?;
     let key = call.key();
     let may_create = part == Subresource::None && Strategy::of(&call.info).row.creates_on_update();
-    let was_absent =
-        may_create && matches!(call.api.get(&key, Revision::ZERO).await, Err(Error::NotFound { .. }));
+    let was_absent = may_create && is_absent(&call).await;
     let mut write = Write::update(key, tree).to(part);
     write.options = said(options);
     let live = call.api.one(write).await.map_err(|error| call.failed(&error, Doing::Write))?;
@@ -115,6 +120,11 @@ enum PatchType {
     Apply,
 }
 
+/// The media types of patches of a kind. Only Kubernetes' own kinds have types that say how lists merge.
+pub(super) fn patches(is_typed: bool) -> Vec<&'static str> {
+    PatchType::served(is_typed).map(|(name, _)| name).collect()
+}
+
 impl PatchType {
     const ALL: [(&'static str, Self); 4] = [
         ("application/json-patch+json", Self::Json),
@@ -123,67 +133,96 @@ impl PatchType {
         ("application/apply-patch+yaml", Self::Apply),
     ];
 
-    /// Whether it is served. The others have no place in [`Patch`] yet: with it come their arms in `patch_of`.
-    fn is_served(self) -> bool {
-        self == Self::Merge
+    /// # Errors
+    /// 415.
+    fn of(call: &Call) -> Result<Self, Status> {
+        let media = negotiate::media(&call.request.headers);
+        let is_typed = call.ty().is_some();
+        let found = Self::served(is_typed).find(|(name, _)| *name == media).map(|(_, ty)| ty);
+        found.ok_or_else(|| Status::unsupported_media(&patches(is_typed)))
     }
-}
 
-/// # Errors
-/// 415.
-fn patch_type(call: &Call) -> Result<PatchType, Status> {
-    let media = negotiate::media(&call.request.headers);
-    let served = || PatchType::ALL.into_iter().filter(|(_, ty)| ty.is_served());
-    let found = served().find(|(name, _)| *name == media).map(|(_, ty)| ty);
-    found.ok_or_else(|| Status::unsupported_media(&served().map(|(name, _)| name).collect::<Vec<_>>()))
+    fn served(is_typed: bool) -> impl Iterator<Item = (&'static str, Self)> {
+        Self::ALL.into_iter().filter(move |(_, ty)| is_typed || *ty != Self::Strategic)
+    }
+
+    fn writing(self) -> Writing {
+        if self == Self::Apply { Writing::Apply } else { Writing::Patch }
+    }
 }
 
 /// The patch that a body describes.
 ///
 /// # Errors
-/// 400.
+/// 400, and 422 where the object that it makes is to blame.
 fn patch_of(
     call: &mut Call,
+    ty: PatchType,
     part: Subresource,
     body: &[u8],
     options: &WriteOptions,
 ) -> Result<Patch, Status> {
-    patch_type(call)?;
     let (kind, schema) = body_kind(call, part);
-    let undecoded = |why: &str| Status::bad_request(format!("error decoding patch: {why}"));
-    let decoded = decode(body, negotiate::Sent::Json, schema).map_err(|why| undecoded(&why))?;
-    if !decoded.tree.is_object() {
-        let got = super::decode::name(&decoded.tree);
+    let (sent, schema) = match ty {
+        PatchType::Json => (negotiate::Sent::Json, None),
+        PatchType::Merge | PatchType::Strategic => (negotiate::Sent::Json, schema),
+        PatchType::Apply => (negotiate::Sent::Yaml, None),
+    };
+    let what = if ty == PatchType::Apply { "YAML" } else { "patch" };
+    let undecoded = |why: &str| Status::bad_request(format!("error decoding {what}: {why}"));
+    let Decoded { tree, mut strict, misfit } = decode(body, sent, schema).map_err(|why| undecoded(&why))?;
+    if ty != PatchType::Json && !tree.is_object() {
+        let got = super::decode::name(&tree);
         return Err(undecoded(&format!(
             "json: cannot unmarshal {got} into Go value of type map[string]interface {{}}"
         )));
     }
+    // Directives are no fields.
+    strict.retain(|fault| ty != PatchType::Strategic || !fault.contains(".$") && !fault.contains("\"$"));
     // What is refused is the patched object, and Kubernetes says so.
     let refused = |why: String| {
         let fault = Fault::new(FaultKind::Invalid, "patch", why);
-        Status::invalid("", "", "", &[fault.value(Value::from(decoded.tree.to_string()))])
+        Status::invalid("", "", "", &[fault.value(Value::from(tree.to_string()))])
     };
-    if let Some(misfit) = decoded.misfit {
+    if let Some(misfit) = misfit.filter(|_| ty == PatchType::Merge) {
         return Err(refused(format!(
             "{kind} in version {:?} cannot be handled as a {kind}: {misfit}",
             call.version()
         )));
     }
-    if options.field_validation == FieldValidation::Strict && !decoded.strict.is_empty() {
-        return Err(refused(format!("strict decoding error: {}", decoded.strict.join(", "))));
+    if options.field_validation == FieldValidation::Strict && !strict.is_empty() {
+        return Err(refused(format!("strict decoding error: {}", strict.join(", "))));
     }
-    call.strict(&kind, decoded.strict, options.field_validation)?;
-    Ok(Patch::Merge(decoded.tree.into()))
+    call.strict(&kind, strict, options.field_validation)?;
+    Ok(match ty {
+        PatchType::Json => Patch::Json(tree.into()),
+        PatchType::Merge => Patch::Merge(tree.into()),
+        PatchType::Strategic => Patch::Strategic(tree.into()),
+        PatchType::Apply => {
+            let is_forced = call.request.query.flag("force");
+            let conflicts = if is_forced { Conflicts::Force } else { Conflicts::Refuse };
+            Patch::Apply { config: tree.into(), conflicts }
+        }
+    })
 }
 
 pub(super) async fn patch(mut call: Call, part: Subresource, body: Bytes) -> Answer {
-    let options = write_options(&call.request.query, "PatchOptions")?;
-    let patch = patch_of(&mut call, part, &body, &options)?;
+    let ty = PatchType::of(&call)?;
+    let mut options = write_options(&call.request.query, &call.request.headers, ty.writing())?;
+    let patch = patch_of(&mut call, ty, part, &body, &options)?;
+    let was_absent = ty == PatchType::Apply && part == Subresource::None && is_absent(&call).await;
+    options.api_version = Some(call.api_version().into());
     let mut write = Write::new(call.key(), Verb::Patch(patch)).to(part);
-    write.options = said(options);
+    // Fields of operations are the Api's to judge, all others were.
+    write.options = if ty == PatchType::Json { options } else { said(options) };
     let live = call.api.one(write).await.map_err(|error| call.failed(&error, Doing::Write))?;
     if part == Subresource::Scale {
         return scale::answer(&call, live.object());
     }
-    output::object(&call, 200, live.object())
+    output::object(&call, if was_absent { 201 } else { 200 }, live.object())
+}
+
+/// Whether a write creates the object.
+async fn is_absent(call: &Call) -> bool {
+    matches!(call.api.get(&call.key(), Revision::ZERO).await, Err(Error::NotFound { .. }))
 }
