@@ -23,6 +23,7 @@ pub mod patch;
 pub mod printers;
 #[cfg(feature = "rest")]
 pub mod rest;
+mod scale;
 pub mod schema;
 mod services;
 mod strategy;

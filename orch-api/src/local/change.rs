@@ -21,7 +21,7 @@ use crate::convert::Form;
 use crate::merge::merged;
 use crate::services::{self, Claim};
 use crate::strategy::{Generation, Strategy};
-use crate::tree::{Get, Set, Tree};
+use crate::tree::{Get, Set, Tree, type_of};
 use crate::{defaults, merge_patch};
 
 impl Of<'_> {
@@ -238,13 +238,7 @@ fn must_be_object(info: &KindInfo, patch: &Value) -> Result<()> {
     if patch.is_object() {
         Ok(())
     } else {
-        let found = match patch {
-            Value::Array(_) => "array",
-            Value::String(_) => "string",
-            Value::Number(_) => "number",
-            Value::Bool(_) => "bool",
-            _ => "null",
-        };
+        let found = type_of(patch);
         let why = "into Go value of type map[string]interface {}";
         Err(malformed(info, format!("error decoding patch: json: cannot unmarshal {found} {why}")))
     }

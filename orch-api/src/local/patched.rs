@@ -6,7 +6,7 @@ use orch_core::{
     Error, Fault, FaultKind, FieldValidation, Live, Patch, PatchFault, Precondition, Result, Subresource,
     Verb,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::batch::Of;
 use super::{managed, metadata};
@@ -14,6 +14,7 @@ use crate::conform::malformed;
 use crate::convert::Form;
 use crate::merge::merged;
 use crate::patch::{Managers, json_patch, strategic_merge, unknown_fields};
+use crate::scale::scale;
 use crate::tree::{Get, Set};
 
 /// An object that a patch makes.
@@ -132,13 +133,4 @@ impl Of<'_> {
             other => other,
         }
     }
-}
-
-/// The scale of an object, as far as patches look at it.
-fn scale(object: &Value) -> Value {
-    let part = |part: &str, field: &str| {
-        object.object_at(part).and_then(|part| part.number(field)).unwrap_or_default()
-    };
-    json!({"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": object["metadata"],
-        "spec": {"replicas": part("spec", "replicas")}, "status": {"replicas": part("status", "replicas")}})
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::Error;
 use crate::schema::{MAX_DEPTH, MAX_FAULTS};
-use crate::tree::Tree;
+use crate::tree::{Tree, type_of};
 
 /// Operations of a patch at most.
 pub const MAX_OPERATIONS: usize = 10_000;
@@ -34,14 +34,6 @@ const MAX_WORK: usize = 8 << 20;
 /// [`Error::Malformed`] when it is not a list of operations, [`Error::TooManyOperations`], and [`Error::Unprocessable`] when
 /// one cannot be done.
 pub fn json_patch(document: &Value, patch: &Value) -> Result<Value, Error> {
-    let type_of = |value: &Value| match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    };
     let refused = |value, into| {
         let why = format!(
             "error decoding patch: json: cannot unmarshal {} into Go value of type {into}",

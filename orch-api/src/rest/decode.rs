@@ -77,18 +77,6 @@ fn yaml(text: &[u8]) -> Result<Value, String> {
     })
 }
 
-/// What Go's decoder calls a value.
-pub(super) fn name(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    }
-}
-
 /// What is known of the shape of a value.
 #[derive(Clone, Copy)]
 enum Shape {

@@ -120,16 +120,26 @@ fn whole(call: &Call, listed: &Listed) -> Vec<u8> {
         if at > 0 {
             out.push(b',');
         }
-        let json = call.json(object);
-        if is_typed {
-            out.push(b'{');
-            out.extend_from_slice(untyped(&json));
-        } else {
-            out.extend_from_slice(&json);
+        match call.served {
+            Some(_) => out.extend_from_slice(&converted(call.tree(object))),
+            None if is_typed => {
+                out.push(b'{');
+                out.extend_from_slice(untyped(&object.to_json()));
+            }
+            None => out.extend_from_slice(&call.json(object)),
         }
     }
     out.extend_from_slice(b"]}");
     out
+}
+
+/// An item of a list that is not sent as it is stored.
+fn converted(mut tree: Value) -> Vec<u8> {
+    if let Some(fields) = tree.as_object_mut() {
+        fields.remove("apiVersion");
+        fields.remove("kind");
+    }
+    tree.to_string().into_bytes()
 }
 
 /// The fields of an encoded object behind `apiVersion` and `kind`, which stand first.

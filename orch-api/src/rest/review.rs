@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::Method;
-use orch_core::{Fault, FaultKind, User};
+use orch_core::{Fault, FaultKind, Kind, User, kind};
 use serde_json::{Value, json};
 
 use super::access::{Attributes, Decision};
@@ -21,9 +21,6 @@ use super::status::Status;
 use super::verb::Request;
 use crate::schema;
 use crate::tree::Get;
-
-const AUTHENTICATION: &str = "authentication.k8s.io";
-const AUTHORIZATION: &str = "authorization.k8s.io";
 
 /// A question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,19 +38,19 @@ pub(super) enum Review {
 }
 
 impl Review {
-    const ALL: [(Self, &'static str, &'static str, &'static str); 5] = [
-        (Self::Token, AUTHENTICATION, "tokenreviews", "TokenReview"),
-        (Self::SelfSubject, AUTHENTICATION, "selfsubjectreviews", "SelfSubjectReview"),
-        (Self::SubjectAccess, AUTHORIZATION, "subjectaccessreviews", "SubjectAccessReview"),
-        (Self::SelfSubjectAccess, AUTHORIZATION, "selfsubjectaccessreviews", "SelfSubjectAccessReview"),
-        (Self::LocalSubjectAccess, AUTHORIZATION, "localsubjectaccessreviews", "LocalSubjectAccessReview"),
+    const ALL: [(Self, Kind, &'static str); 5] = [
+        (Self::Token, kind::TOKEN_REVIEWS, "TokenReview"),
+        (Self::SelfSubject, kind::SELF_SUBJECT_REVIEWS, "SelfSubjectReview"),
+        (Self::SubjectAccess, kind::SUBJECT_ACCESS_REVIEWS, "SubjectAccessReview"),
+        (Self::SelfSubjectAccess, kind::SELF_SUBJECT_ACCESS_REVIEWS, "SelfSubjectAccessReview"),
+        (Self::LocalSubjectAccess, kind::LOCAL_SUBJECT_ACCESS_REVIEWS, "LocalSubjectAccessReview"),
     ];
 
     /// The question that a path names.
     pub(super) fn of(request: &Request) -> Option<Self> {
         let target = &request.target;
-        let is_named = |(_, group, resource, _): &&(Self, &str, &str, &str)| {
-            *group == target.group && *resource == target.resource && target.version == "v1"
+        let is_named = |(_, kind, _): &&(Self, Kind, &str)| {
+            kind.group() == target.group && kind.resource() == target.resource && target.version == "v1"
         };
         let review = Self::ALL.iter().find(is_named)?.0;
         let is_placed = (review == Self::LocalSubjectAccess) != target.namespace.is_empty();
@@ -61,11 +58,11 @@ impl Review {
     }
 
     fn group(self) -> &'static str {
-        if matches!(self, Self::Token | Self::SelfSubject) { AUTHENTICATION } else { AUTHORIZATION }
+        Self::ALL.iter().find(|(review, ..)| *review == self).map_or("", |(_, kind, _)| kind.group())
     }
 
     fn kind(self) -> &'static str {
-        Self::ALL.iter().find(|(review, ..)| *review == self).map_or("", |(.., kind)| kind)
+        Self::ALL.iter().find(|(review, ..)| *review == self).map_or("", |(.., name)| name)
     }
 
     /// Answers it.
@@ -167,9 +164,9 @@ impl Review {
 
 /// The questions, as discovery lists them.
 pub(super) fn resources() -> impl Iterator<Item = (&'static str, &'static str, Resource)> {
-    Review::ALL.into_iter().map(|(review, group, name, kind)| {
+    Review::ALL.into_iter().map(|(review, of, kind)| {
         let resource = Resource {
-            name: name.to_owned(),
+            name: of.resource().to_owned(),
             singular: kind.to_lowercase(),
             is_namespaced: review == Review::LocalSubjectAccess,
             kind: kind.to_owned(),
@@ -179,6 +176,6 @@ pub(super) fn resources() -> impl Iterator<Item = (&'static str, &'static str, R
             categories: Vec::new(),
             is_stored: false,
         };
-        (group, "v1", resource)
+        (of.group(), "v1", resource)
     })
 }

@@ -2,7 +2,9 @@
 
 mod access;
 mod documents;
+mod forms;
 mod lists;
+mod patches;
 mod socket;
 mod total;
 mod verbs;

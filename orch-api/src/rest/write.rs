@@ -17,7 +17,7 @@ use super::status::{Doing, Status};
 use super::{negotiate, output, scale};
 use crate::schema::{self, TypeRef};
 use crate::strategy::Strategy;
-use crate::tree::{Get, Set};
+use crate::tree::{Get, Set, type_of};
 
 /// What the body of a subresource is: its kind and type.
 fn body_kind(call: &Call, part: Subresource) -> (String, Option<TypeRef>) {
@@ -47,7 +47,7 @@ fn object(
     };
     let decoded = decode(body, encoding, ty).map_err(unrecognized)?;
     if !decoded.tree.is_object() {
-        let got = super::decode::name(&decoded.tree);
+        let got = type_of(&decoded.tree);
         return Err(unrecognized(format!(
             "couldn't get version/kind; json parse error: json: cannot unmarshal {got} into Go value of type struct \
              {{ APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }}"
@@ -172,7 +172,7 @@ fn patch_of(
     let undecoded = |why: &str| Status::bad_request(format!("error decoding {what}: {why}"));
     let Decoded { tree, mut strict, misfit } = decode(body, sent, schema).map_err(|why| undecoded(&why))?;
     if ty != PatchType::Json && !tree.is_object() {
-        let got = super::decode::name(&tree);
+        let got = type_of(&tree);
         return Err(undecoded(&format!(
             "json: cannot unmarshal {got} into Go value of type map[string]interface {{}}"
         )));
