@@ -38,6 +38,8 @@ pub enum Subresource {
     Eviction,
     /// `finalize`: removes finalizers of a namespace.
     Finalize,
+    /// `approval`: says whether a certificate may be issued.
+    Approval,
 }
 
 impl Subresource {
@@ -51,6 +53,7 @@ impl Subresource {
             Self::Binding => "binding",
             Self::Eviction => "eviction",
             Self::Finalize => "finalize",
+            Self::Approval => "approval",
         }
     }
 }

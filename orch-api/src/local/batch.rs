@@ -219,7 +219,7 @@ fn may_retry(item: &mut Item, error: &Error, answer: &Live) -> bool {
 }
 
 async fn prepare(api: &LocalApi, write: &mut Write, facts: &mut Facts<'_>) -> Result<Step> {
-    use orch_core::Subresource::{Binding, Eviction, Finalize, None, Scale, Status};
+    use orch_core::Subresource::{Approval, Binding, Eviction, Finalize, None, Scale, Status};
     let (info, strategy) = facts.kind(&write.key)?;
     let subresource = write.subresource;
     let not_allowed = |what| Err(Error::NotAllowed { kind: info.kind, what });
@@ -230,7 +230,7 @@ async fn prepare(api: &LocalApi, write: &mut Write, facts: &mut Facts<'_>) -> Re
         (Verb::Create(_), None) => Do::Create,
         (Verb::Create(_), Binding) => Do::Bind,
         (Verb::Create(_), Eviction) => Do::Evict,
-        (Verb::Update(_) | Verb::Patch(_), Status) => Do::Status,
+        (Verb::Update(_) | Verb::Patch(_), Status | Approval) => Do::Status,
         (Verb::Update(_) | Verb::Patch(_), None | Scale | Finalize) => Do::Change,
         (Verb::Delete(_), None) => Do::Delete,
         (Verb::Create(_), _) => return not_allowed("create of that subresource"),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use orch_core::object::Part;
-use orch_core::{FieldValidation, Live, Patch, Result, Subresource, Verb};
+use orch_core::{FieldValidation, Live, Patch, Result, Subresource, Verb, kind};
 use serde_json::Value;
 
 use super::batch::{Commit, Of, Step};
@@ -12,6 +12,7 @@ use super::metadata;
 use crate::conform::{conform, malformed};
 use crate::convert;
 use crate::merge::merged;
+use crate::strategy;
 use crate::tree::{Get, Set, Tree};
 
 impl Of<'_> {
@@ -29,7 +30,11 @@ impl Of<'_> {
             let before = stored.part_tree(Part::Status);
             let old = |field: &str| before.get(field).cloned();
             let now = metadata::seconds(self.api.shared.env.now());
-            (self.strategy.row.status)(fields, &old, &now);
+            if self.write.subresource == Subresource::Approval {
+                strategy::approve(fields, &before, &now);
+            } else {
+                (self.strategy.row.status)(fields, &old, &now);
+            }
         }
         let managed = match managers.flatten() {
             Some(managers) => Managed::Now(managers),
@@ -40,7 +45,9 @@ impl Of<'_> {
             return Ok(Step::Done(stored));
         }
         let object = managed.put(object, Some(&stored), &self.api.shared.texts);
-        if self.write.options.field_validation != FieldValidation::Ignore {
+        // Who issues certificates must not be who approves them, however they write.
+        let decides = self.info.kind == kind::CERTIFICATE_SIGNING_REQUESTS;
+        if decides || self.write.options.field_validation != FieldValidation::Ignore {
             self.judge(&stored, &new)?;
         }
         let answer = Live::spliced(object, Part::Status, Arc::new(new));
@@ -106,7 +113,7 @@ impl Of<'_> {
         let old = stored.tree();
         let mut new = Value::clone(&old);
         metadata::root(&self.info, &mut new)?.put("status", status.clone());
-        self.validate(&new, Some(&old), Subresource::Status)
+        self.validate(&new, Some(&old), self.write.subresource)
     }
 
     fn same_name(&self, tree: &Value) -> Result<()> {

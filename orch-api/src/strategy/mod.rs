@@ -10,6 +10,7 @@ mod qos;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use more::approve;
 pub(crate) use pod::grace_secs;
 
 use orch_core::{KindInfo, Subresource};

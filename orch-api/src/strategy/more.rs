@@ -248,24 +248,45 @@ fn without_requester(tree: &mut Tree) {
     }
 }
 
-/// A write of the status keeps the conditions that approve or deny, and dates the others
-/// (`pkg/registry/certificates/certificates/strategy.go`).
+/// A write of the status changes nothing of the decision; whether it tries to is judged by the rules
+/// (`pkg/registry/certificates/certificates/strategy.go`, `preserveConditionInstances`).
 fn request_status(status: &mut Tree, old: Before<'_>, now: &str) {
     let before = old("conditions").unwrap_or_default();
     let before = before.as_array().map_or(&[][..], Vec::as_slice);
-    let decides = |condition: &Value| matches!(condition.text("type"), "Approved" | "Denied");
-    let mut conditions: Vec<Value> = before.iter().filter(|condition| decides(condition)).cloned().collect();
-    conditions.extend(status.list("conditions").iter().filter(|condition| !decides(condition)).cloned());
-    for condition in conditions.iter_mut().filter_map(Value::as_object_mut) {
+    for kind in ["Approved", "Denied"] {
+        let is_kind = |condition: &&Value| condition.text("type") == kind;
+        let known: Vec<&Value> = before.iter().filter(is_kind).collect();
+        if status.list("conditions").iter().filter(is_kind).count() == known.len() {
+            let new = status.objects_mut("conditions").filter(|condition| condition.text("type") == kind);
+            new.zip(known).for_each(|(new, known)| *new = known.as_object().cloned().unwrap_or_default());
+        }
+    }
+    date_conditions(status, before, now);
+}
+
+/// A write of the approval changes the conditions and nothing else.
+pub(crate) fn approve(status: &mut Tree, before: &Value, now: &str) {
+    let conditions = status.remove("conditions");
+    *status = before.as_object().cloned().unwrap_or_default();
+    match conditions {
+        Some(conditions) => status.put("conditions", conditions),
+        None => _ = status.remove("conditions"),
+    }
+    date_conditions(status, before.list("conditions"), now);
+}
+
+/// Conditions say when they were written, and since when they are what they are.
+fn date_conditions(status: &mut Tree, before: &[Value], now: &str) {
+    for condition in status.objects_mut("conditions") {
         condition.default_to("lastUpdateTime", now);
-        let same = before.iter().find(|known| known.text("type") == condition.text("type"));
-        let since = same.filter(|known| known.text("status") == condition.text("status"));
-        let since = since.map_or(now, |known| known.text("lastTransitionTime")).to_owned();
+        let is_same = |known: &&Value| {
+            ["type", "status"].iter().all(|field| known.text(field) == condition.text(field))
+                && !known.text("lastTransitionTime").is_empty()
+        };
+        let since = before.iter().find(is_same).map_or(now, |known| known.text("lastTransitionTime"));
         condition.default_to("lastTransitionTime", since);
     }
-    if conditions.is_empty() {
+    if status.list("conditions").is_empty() {
         status.remove("conditions");
-    } else {
-        status.put("conditions", conditions);
     }
 }

@@ -140,14 +140,28 @@ fn whoever_issues_certificates_does_not_approve_them() {
     assert_eq!(request["spec"], json!({"signerName": "a.b/c"}));
     let condition = |kind: &str, at: &str| json!({"type": kind, "status": "True", "lastUpdateTime": at, "lastTransitionTime": at});
     let old = |field: &str| (field == "conditions").then(|| json!([condition("Approved", "t0")]));
-    let mut status =
-        json!({"conditions": [{"type": "Denied", "status": "True"}, {"type": "Failed", "status": "True"}]});
-    (row.status)(status.as_object_mut().unwrap(), &old, "t1");
-    assert_eq!(status["conditions"], json!([condition("Approved", "t0"), condition("Failed", "t1")]));
-    let none = |_: &str| None;
-    let mut status = json!({"conditions": [{"type": "Approved", "status": "True"}]});
-    (row.status)(status.as_object_mut().unwrap(), &none, "t1");
-    assert_eq!(status, json!({}));
+    let written = |status: Value| {
+        let mut status = status;
+        (row.status)(status.as_object_mut().unwrap(), &old, "t1");
+        status["conditions"].take()
+    };
+    let changed = json!({"type": "Approved", "status": "True", "message": "mine"});
+    let failed = json!({"type": "Failed", "status": "True"});
+    assert_eq!(
+        written(json!({"conditions": [failed, changed]})),
+        json!([condition("Failed", "t1"), condition("Approved", "t0")])
+    );
+    // What is added or taken away is for the rules to refuse.
+    assert_eq!(written(json!({"conditions": [failed]})), json!([condition("Failed", "t1")]));
+    let denied = json!({"type": "Denied", "status": "True"});
+    let both = written(json!({"conditions": [changed, denied]}));
+    assert_eq!(both, json!([condition("Approved", "t0"), condition("Denied", "t1")]));
+
+    let before = json!({"certificate": "YQ==", "conditions": [condition("Approved", "t0")]});
+    let mut status = json!({"certificate": "Yg==", "conditions": [changed, failed]});
+    approve(status.as_object_mut().unwrap(), &before, "t1");
+    let approved = json!({"type": "Approved", "status": "True", "message": "mine", "lastUpdateTime": "t1", "lastTransitionTime": "t0"});
+    assert_eq!(status, json!({"certificate": "YQ==", "conditions": [approved, condition("Failed", "t1")]}));
 }
 
 #[test]

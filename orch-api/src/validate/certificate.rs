@@ -202,11 +202,16 @@ pub(super) fn request_status(change: &Change<'_, '_>) {
     update(change, Part::Status);
 }
 
+pub(super) fn request_approval(change: &Change<'_, '_>) {
+    update(change, Part::Approval);
+}
+
 /// What is written.
 #[derive(Clone, Copy, PartialEq)]
 enum Part {
     Whole,
     Status,
+    Approval,
 }
 
 /// The conditions of a type.
@@ -228,7 +233,8 @@ fn update(change: &Change<'_, '_>, part: Part) {
             conditions.forbidden(format!("updates may not remove a condition of type {}", quote(kind)));
         }
     }
-    for kind in ["Approved", "Denied"] {
+    let decisions: &[&str] = if part == Part::Approval { &[] } else { &["Approved", "Denied"] };
+    for kind in decisions.iter().copied() {
         let (now, before) = lists(kind);
         if now.len() > before.len() {
             conditions.forbidden(format!("updates may not add a condition of type {}", quote(kind)));
@@ -238,7 +244,7 @@ fn update(change: &Change<'_, '_>, part: Part) {
         }
     }
     if certificate.text() != issued {
-        if part == Part::Whole {
+        if part != Part::Status {
             certificate.forbidden("updates may not set certificate content");
         } else if !issued.is_empty() {
             certificate.forbidden("updates may not modify existing certificate content");

@@ -200,6 +200,7 @@ fn update(rules: Option<&Rules>, new: &At<'_, '_>, old: &Value, subresource: Sub
     match (subresource, rules.status) {
         (Subresource::Status, Some(status)) => status(&change),
         (Subresource::Finalize, _) => cluster::namespace_finalize(&change),
+        (Subresource::Approval, _) => certificate::request_approval(&change),
         _ => (rules.update)(&change),
     }
 }

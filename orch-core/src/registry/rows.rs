@@ -5,7 +5,7 @@
 //! rules: those are `orch-api`'s. Invariant: a row names a kind of [`crate::kind`].
 
 use super::Scope::{self, Cluster, Namespaced};
-use super::Subresource::{self, Scale, Status};
+use super::Subresource::{self, Approval, Scale, Status};
 use super::{KindInfo, kind};
 use crate::Kind;
 
@@ -113,7 +113,7 @@ static STORED: &[Row] = &[
     row(kind::RUNTIME_CLASSES, "RuntimeClass", Cluster),
     row(kind::CERTIFICATE_SIGNING_REQUESTS, "CertificateSigningRequest", Cluster)
         .short(&["csr"])
-        .with(&[Status])
+        .with(&[Status, Approval])
         .select(&["spec.signerName"]),
     row(kind::MUTATING_WEBHOOK_CONFIGURATIONS, "MutatingWebhookConfiguration", Cluster).extends_the_api(),
     row(kind::VALIDATING_WEBHOOK_CONFIGURATIONS, "ValidatingWebhookConfiguration", Cluster).extends_the_api(),

@@ -2,7 +2,7 @@
 //!
 //! `kinds.json` holds what was sent and what came back; times, uids and revisions are the server's own.
 
-use orch_core::{Api, ApiExt, Error, Kind, Write, kind};
+use orch_core::{Api, ApiExt, Error, Kind, Subresource, Write, kind};
 use serde_json::{Value, json};
 
 use super::sim;
@@ -149,5 +149,33 @@ fn other_forms_are_stored_as_one() {
         bad.as_object_mut().unwrap().remove("eventTime");
         let error = api.one(Write::create_tree(kind::EVENTS, bad)).await.unwrap_err();
         assert!(error.to_string().contains("eventTime: Required value"), "{error}");
+    });
+}
+
+#[test]
+fn a_certificate_is_approved_where_approval_is_and_nowhere_else() {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
+    sim(|api, _| async move {
+        let pem = "-----BEGIN CERTIFICATE REQUEST-----\nMAA=\n-----END CERTIFICATE REQUEST-----\n";
+        let request = json!({"metadata": {"name": "a"}, "spec": {
+            "request": STANDARD.encode(pem), "signerName": "example.com/signer", "usages": ["client auth"]}});
+        let live = api.one(Write::create_tree(kind::CERTIFICATE_SIGNING_REQUESTS, request)).await.unwrap();
+        let approved = json!([{"type": "Approved", "status": "True"}]);
+        let write = |subresource, conditions: &Value| {
+            let tree = json!({"metadata": {"name": "a"}, "status": {"certificate": "YQ==", "conditions": conditions}});
+            Write::update(live.key().clone(), tree).to(subresource)
+        };
+        let refused = api.one(write(Subresource::Status, &approved)).await.unwrap_err();
+        assert!(refused.to_string().contains("updates may not add a condition of type"), "{refused}");
+        let now = api.one(write(Subresource::Approval, &approved)).await.unwrap();
+        let tree = now.tree();
+        assert_eq!(tree["status"]["conditions"][0]["type"], "Approved");
+        assert!(tree["status"]["conditions"][0]["lastUpdateTime"].is_string());
+        assert!(tree["status"].get("certificate").is_none(), "issued by who approves");
+        let denied = json!([{"type": "Denied", "status": "True"}]);
+        let refused = api.one(write(Subresource::Approval, &denied)).await.unwrap_err();
+        assert!(refused.to_string().contains("updates may not remove a condition of type"), "{refused}");
     });
 }

@@ -687,6 +687,24 @@ fn a_certificate_is_decided_once_and_issued_once() {
             r#"status.conditions: Forbidden: updates may not add a condition of type "Denied""#,
         ],
     );
+    let approved = |before: Value, patch: Value, expected: &[&str]| {
+        let old = merged(valid(requests), before);
+        let new = merged(old.clone(), patch);
+        assert_faults(requests, &new, Some(&old), Subresource::Approval, expected);
+    };
+    approved(json!({}), conditions(&["Approved"]), &[]);
+    approved(
+        conditions(&["Approved"]),
+        conditions(&["Denied"]),
+        &[r#"status.conditions: Forbidden: updates may not remove a condition of type "Approved""#],
+    );
+    approved(
+        json!({}),
+        conditions(&["Denied", "Approved"]),
+        &[
+            r#"status.conditions: Invalid value: "Approved": Approved and Denied conditions are mutually exclusive"#,
+        ],
+    );
     let issued = |text: &str| {
         let pem =
             format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", STANDARD.encode(text));
