@@ -2,8 +2,8 @@
 //!
 //! - [`LocalApi`]: the [`Api`](orch_core::Api) in process, over any [`Store`](orch_core::Store).
 //! - [`apply`]: manifests as `kubectl apply` applies them.
-//! - [`patch`]: JSON patch, strategic merge patch, server-side apply.
 //! - [`manifest`]: files of manifests, parsed with the place of every field.
+//! - [`patch`]: JSON patch, strategic merge patch, server-side apply.
 //! - [`schema`]: the structure of Kubernetes' own kinds.
 //! - [`validate`]: the rules of Kubernetes' own kinds.
 //!

@@ -88,6 +88,9 @@ impl Of<'_> {
         new: &Value,
         given: Option<&Value>,
     ) -> Managed {
+        if self.is_untracked {
+            return Managed::Now(Managers::default());
+        }
         let Some(manager) = self.manager(stored.map(|(stored, _)| stored.object())) else {
             return Managed::Kept;
         };
