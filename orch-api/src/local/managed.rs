@@ -4,7 +4,7 @@
 //! already, so that an applier learns of it. The parts of the cluster name none and write objects that nobody manages: their
 //! writes cost nothing here. Their status writes are not tracked in either case.
 
-use orch_core::{Live, Object, Result, Subresource};
+use orch_core::{Error, Live, Object, PatchFault, Result, Subresource};
 use serde_json::Value;
 
 use super::batch::Of;
@@ -88,6 +88,9 @@ impl Of<'_> {
         new: &Value,
         given: Option<&Value>,
     ) -> Managed {
+        if self.is_untracked {
+            return Managed::Now(Managers::default());
+        }
         let Some(manager) = self.manager(stored.map(|(stored, _)| stored.object())) else {
             return Managed::Kept;
         };
@@ -118,8 +121,9 @@ impl Of<'_> {
     /// # Errors
     /// They cannot be read.
     pub(super) fn managers(&self, stored: &Object) -> Result<Managers> {
-        let failed = |why: String| orch_core::Error::Internal {
-            part: "managed fields".into(),
+        let failed = |why: String| Error::Patch {
+            key: self.key(),
+            fault: PatchFault::Unfit,
             why: format!("failed to decode managed fields: {why}"),
         };
         Managers::decode(&tree(stored).unwrap_or_default()).map_err(failed)

@@ -91,7 +91,7 @@ impl Of<'_> {
 
     /// The managed fields after a write that is no apply. The rest of the object is decoded only when it is tracked.
     fn tracked_status(&self, stored: &Live, status: &Value) -> Result<Managed> {
-        if self.write.options.field_manager.is_none() {
+        if self.write.options.field_manager.is_none() && !self.is_untracked {
             return Ok(Managed::Kept);
         }
         let old = stored.tree();

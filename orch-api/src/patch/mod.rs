@@ -18,6 +18,8 @@ mod typed;
 pub use error::Error;
 pub use fields::{Element, FieldSet, Scalar};
 pub use json::{MAX_COPIED_BYTES, MAX_OPERATIONS, json_patch, unknown_fields};
-pub use managed::{Applied, Conflict, Manager, Managers, Operation, Owned, Tracker};
+pub use managed::{
+    Applied, Conflict, Manager, Managers, Operation, Owned, Tracker, manager_faults, manager_name,
+};
 pub use strategic::strategic_merge;
 pub use typed::Shape;

@@ -12,6 +12,7 @@ use orch_core::{DryRun, Fault, FaultKind, FieldValidation, KindInfo, Revision, W
 use super::status::Status;
 use super::target::percent_decoded;
 use crate::convert::Form;
+use crate::patch::{manager_faults, manager_name};
 
 /// Pairs of a query: more are not looked at. Kubernetes' own clients send ten at most.
 const MAX_PAIRS: usize = 256;
@@ -219,17 +220,8 @@ fn validate(query: &Query, is_watch: bool) -> Result<(), Status> {
     if faults.is_empty() { Ok(()) } else { Err(Status::invalid("ListOptions", "meta.k8s.io", "", &faults)) }
 }
 
-/// Bytes of a manager's name at most (`FieldManagerMaxLength`).
-const MAX_MANAGER: usize = 128;
-
-/// Who manages what a write says, when the client does not say it: the first part of its user agent
-/// (`managerOrUserAgent` of `apiserver/pkg/endpoints/handlers/create.go`).
-fn agent(headers: &HeaderMap) -> String {
-    let agent = headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let name = agent.split('/').next().unwrap_or_default();
-    let name: String = name.chars().take(MAX_MANAGER).take_while(|char| !char.is_control()).collect();
-    if name.is_empty() { "unknown".to_owned() } else { name }
-}
+/// What manages the fields of a client that names neither a manager nor itself.
+const UNKNOWN: &str = "unknown";
 
 /// Whether a patch is an apply, which names its manager itself and may be forced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -275,17 +267,7 @@ pub(super) fn write_options(
         }
     };
     let manager = query.text("fieldManager");
-    if manager.len() > MAX_MANAGER {
-        let fault = Fault::new(FaultKind::TooLong, "fieldManager", "may not be more than 128 bytes");
-        faults.push(fault);
-    }
-    if manager.chars().any(char::is_control) {
-        faults.push(Fault::new(
-            FaultKind::Invalid,
-            "fieldManager",
-            "should only contain printable characters",
-        ));
-    }
+    faults.extend(manager_faults(manager));
     if writing == Writing::Apply && manager.is_empty() {
         faults.push(Fault::new(FaultKind::Required, "fieldManager", "is required for apply patch"));
     }
@@ -299,7 +281,9 @@ pub(super) fn write_options(
     let mut found = WriteOptions::default();
     found.dry_run = dry_run;
     found.field_validation = field_validation;
-    found.field_manager = Some(if manager.is_empty() { agent(headers).into() } else { manager.into() });
+    let agent = headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let name = manager_name(manager, agent);
+    found.field_manager = Some(if name.is_empty() { UNKNOWN.into() } else { name.into() });
     Ok(found)
 }
 

@@ -373,3 +373,33 @@ fn an_apply_survives_that_somebody_else_writes_first() {
         assert_eq!(managers(&live).len(), 9, "eight and who was before the first apply");
     });
 }
+
+#[test]
+fn an_object_that_is_too_large_with_its_managers_goes_without() {
+    let tree = |name: &str, bytes: usize| {
+        let data: serde_json::Map<String, Value> =
+            (0..20).map(|n| (format!("key-{n}"), "x".repeat(bytes).into())).collect();
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "default"}, "data": data})
+    };
+    let create = |tree: Value| Write::create_tree(kind::CONFIG_MAPS, tree);
+    let size = sim(|api, _| async move { api.one(create(tree("a", 90))).await.unwrap().size() });
+    orch_core::sim::run(7, |env| async move {
+        let registry = Arc::new(Registry::built_in());
+        // Room for the object, and for a few bytes of managers.
+        let store = Arc::new(MemStore::builder(Arc::clone(&registry)).object_bytes(size + 100).build());
+        let api = LocalApi::builder(store, env, registry).build();
+        api.bootstrap().await.unwrap();
+        let small = api.one(create(tree("a", 10)).managed_by("m")).await.unwrap();
+        assert_eq!(managers(&small).len(), 1);
+        let update = Write::update(config("a"), tree("a", 90)).managed_by("m");
+        let large = api.one(update.at(small.revision())).await.unwrap();
+        assert_eq!(large.managed_fields(), None);
+        assert_eq!(large.tree()["data"], tree("a", 90)["data"]);
+        let refused = api.one(Write::update(config("a"), tree("a", 200)).managed_by("m")).await.unwrap_err();
+        assert!(matches!(refused, Error::TooLarge { .. }), "{refused}");
+        let made = api.one(create(tree("b", 90)).managed_by("m")).await.unwrap();
+        assert_eq!(made.managed_fields(), None);
+        let refused = api.one(Write::apply(config("c"), "m", tree("c", 90))).await.unwrap_err();
+        assert!(matches!(refused, Error::TooLarge { .. }), "an apply is nothing without managers: {refused}");
+    });
+}

@@ -41,9 +41,9 @@ pub(super) fn renew(object: &mut Value, config: &Value) {
         return;
     }
     let mut config = config.clone();
-    if let Some(metadata) = config.as_object_mut().and_then(|config| config.object_mut("metadata")) {
-        // The client's form has the map even when nothing is in it.
-        metadata.make("annotations").remove(ANNOTATION);
+    let metadata = config.as_object_mut().and_then(|config| config.object_mut("metadata"));
+    if let Some(annotations) = metadata.and_then(|metadata| metadata.object_mut("annotations")) {
+        annotations.remove(ANNOTATION);
     }
     let Some(metadata) = object.as_object_mut().and_then(|object| object.object_mut("metadata")) else {
         return;

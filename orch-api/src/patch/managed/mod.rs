@@ -8,6 +8,7 @@ mod cap;
 mod codec;
 mod conflict;
 mod last_applied;
+mod name;
 mod ownership;
 mod reset;
 mod tracker;
@@ -19,6 +20,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 pub use conflict::Conflict;
+pub use name::{manager_faults, manager_name};
 pub use tracker::{Applied, Tracker};
 
 use super::fields::FieldSet;
