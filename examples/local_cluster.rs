@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, ValueEnum};
-use orch::api::rest::{Authority, MASTERS, Rest, Server};
+use orch::api::rest::{Authority, MASTERS, Rbac, Rest, Server};
 use orch::core::Env;
 use orch::runtime::simulated::Profile;
 use orch::runtime::task::TaskImages;
@@ -101,7 +101,9 @@ async fn serve(cluster: &Cluster, options: &Options) -> Result<Server> {
         Some(directory) => Authority::open(&directory.join("pki"), env)?,
         None => Authority::new(env)?,
     };
-    let rest = Rest::builder(cluster.api(), env).build();
+    let rbac = Rbac::new(cluster.api());
+    rbac.bootstrap().await?;
+    let rest = Rest::builder(cluster.api(), env).authorizer(rbac).build();
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
     let server = Server::start(rest.clone(), env, address, &authority).await?;
     // Pods reach the API by the Service `kubernetes`, at an address of the cluster's own network.

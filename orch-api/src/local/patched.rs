@@ -15,7 +15,7 @@ use crate::convert::Form;
 use crate::merge::merged;
 use crate::patch::{Managers, json_patch, strategic_merge, unknown_fields};
 use crate::scale::scale;
-use crate::tree::{Get, Set};
+use crate::tree::Set;
 
 /// An object that a patch makes.
 pub(super) struct Patched {

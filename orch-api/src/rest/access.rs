@@ -6,6 +6,7 @@
 use async_trait::async_trait;
 use http::HeaderMap;
 use orch_core::{Str, User};
+use serde_json::Value;
 
 use super::status::Status;
 
@@ -127,6 +128,13 @@ pub enum Decision {
 pub trait Authorizer: Send + Sync + 'static {
     /// Whether `user` may do that. Dropping the future is safe.
     async fn authorize(&self, user: &User, what: &Attributes) -> Decision;
+
+    /// The rules, as roles have them, by which it allows things to `user` in a namespace: nobody who writes roles gives more
+    /// than that. Those that it does not work by are none. Dropping the future is safe.
+    async fn rules(&self, user: &User, namespace: &str) -> Vec<Value> {
+        let _ = (user, namespace);
+        Vec::new()
+    }
 }
 
 /// Members of `system:masters` may do everything; everybody may ask for health and version; who is known may also discover

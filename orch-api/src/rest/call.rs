@@ -72,7 +72,9 @@ impl Call {
         let mut tree = object.to_tree();
         if let Some(form) = self.served {
             form.from_stored(&mut tree);
-        } else if self.is_converted() && let Some(fields) = tree.as_object_mut() {
+        } else if self.is_converted()
+            && let Some(fields) = tree.as_object_mut()
+        {
             fields.put("apiVersion", self.api_version());
         }
         tree

@@ -4,7 +4,7 @@
 //! - [`Server`]: the same over TLS, with the certificates of a [`Authority`] of its own.
 //! - [`Authorizer`]: who may do what.
 //!
-//! Not the semantics of writes: those are the Api's. What is not served: protobuf bodies, the streams of containers
+//! Not the semantics of writes: those are the Api's. What is not served: protobuf answers, the streams of containers
 //! (`exec`, `log`), proxies. Invariants: every answer is one that Kubernetes' API server could give; nothing from outside
 //! makes it panic; what a client sends and is sent is bounded.
 
@@ -15,6 +15,7 @@ mod decode;
 mod delete;
 mod discovery;
 mod go_json;
+mod grants;
 mod health;
 mod negotiate;
 mod openapi;
@@ -23,8 +24,10 @@ mod past;
 mod protobuf;
 mod publish;
 mod query;
+mod rbac;
 mod read;
 mod review;
+mod roles;
 mod scale;
 mod serve;
 mod service;
@@ -44,6 +47,7 @@ mod tests;
 pub use access::{ANONYMOUS, Attributes, Authorizer, Decision, MASTERS, Masters};
 pub use body::{Body, BodyError, MAX_BYTES};
 pub use health::Check;
+pub use rbac::Rbac;
 pub use serve::{ServeError, Server};
 pub use service::{Rest, RestBuilder};
 pub use tls::{Authority, Identity, TlsError};

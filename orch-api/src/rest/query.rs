@@ -220,9 +220,6 @@ fn validate(query: &Query, is_watch: bool) -> Result<(), Status> {
     if faults.is_empty() { Ok(()) } else { Err(Status::invalid("ListOptions", "meta.k8s.io", "", &faults)) }
 }
 
-/// What manages the fields of a client that names neither a manager nor itself.
-const UNKNOWN: &str = "unknown";
-
 /// Whether a patch is an apply, which names its manager itself and may be forced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Writing {
@@ -282,8 +279,7 @@ pub(super) fn write_options(
     found.dry_run = dry_run;
     found.field_validation = field_validation;
     let agent = headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let name = manager_name(manager, agent);
-    found.field_manager = Some(if name.is_empty() { UNKNOWN.into() } else { name.into() });
+    found.field_manager = Some(manager_name(manager, agent).into());
     Ok(found)
 }
 
@@ -372,7 +368,7 @@ mod tests {
         for (agent, query, expected) in [
             ("kubectl/v1.36.2 (linux/amd64)", "", "kubectl"),
             ("kubectl/v1.36.2", "fieldManager=me", "me"),
-            ("", "", "unknown"),
+            ("", "", ""),
         ] {
             let headers = HeaderMap::from_iter([(USER_AGENT, agent.parse().unwrap())]);
             let options = write_options(&Query::parse(query), &headers, Writing::Update).unwrap();

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use orch_core::{
-    ApiExt, Conflicts, Error, Fault, FaultKind, FieldValidation, Patch, Revision, Subresource, Verb, Write,
+    Conflicts, Error, Fault, FaultKind, FieldValidation, Patch, Revision, Subresource, Verb, Write,
     WriteOptions,
 };
 use serde_json::Value;
@@ -14,7 +14,7 @@ use super::call::Call;
 use super::decode::{Decoded, decode};
 use super::query::{Writing, write_options};
 use super::status::{Doing, Status};
-use super::{negotiate, output, scale};
+use super::{grants, negotiate, output, scale};
 use crate::schema::{self, TypeRef};
 use crate::strategy::Strategy;
 use crate::tree::{Get, Set, type_of};
@@ -85,7 +85,7 @@ pub(super) async fn create(mut call: Call, part: Subresource, body: Bytes) -> An
     let mut write = Write::create(key, tree).to(part);
     write.options = said(options);
     let doing = if part == Subresource::Binding { Doing::Bind } else { Doing::Write };
-    let live = call.api.one(write).await.map_err(|error| call.failed(&error, doing))?;
+    let live = grants::write(&call, write, doing).await?;
     if is_whole {
         return output::object(&call, 201, live.object());
     }
@@ -100,7 +100,7 @@ pub(super) async fn update(mut call: Call, part: Subresource, body: Bytes) -> An
     let was_absent = may_create && is_absent(&call).await;
     let mut write = Write::update(key, tree).to(part);
     write.options = said(options);
-    let live = call.api.one(write).await.map_err(|error| call.failed(&error, Doing::Write))?;
+    let live = grants::write(&call, write, Doing::Write).await?;
     if part == Subresource::Scale {
         return scale::answer(&call, live.object());
     }
@@ -215,7 +215,7 @@ pub(super) async fn patch(mut call: Call, part: Subresource, body: Bytes) -> Ans
     let mut write = Write::new(call.key(), Verb::Patch(patch)).to(part);
     // Fields of operations are the Api's to judge, all others were.
     write.options = if ty == PatchType::Json { options } else { said(options) };
-    let live = call.api.one(write).await.map_err(|error| call.failed(&error, Doing::Write))?;
+    let live = grants::write(&call, write, Doing::Write).await?;
     if part == Subresource::Scale {
         return scale::answer(&call, live.object());
     }

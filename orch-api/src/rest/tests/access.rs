@@ -65,3 +65,48 @@ fn a_token_that_is_not_known_is_refused() {
         assert_eq!(nobody.answer(request).await.status(), 401);
     });
 }
+
+#[test]
+fn roles_allow_and_give_no_more_than_their_writer_has() {
+    with(|mut server| async move {
+        let api = server.rest.shared_api();
+        let rbac = crate::rest::Rbac::new(api.clone());
+        rbac.bootstrap().await.unwrap();
+        rbac.bootstrap().await.expect("what is there is no fault");
+        server.rest = Rest::builder(api, &server.env).authorizer(rbac).build().acting_as(admin());
+        let roles = "/apis/rbac.authorization.k8s.io/v1/namespaces/default/roles";
+        let bindings = "/apis/rbac.authorization.k8s.io/v1/namespaces/default/rolebindings";
+        let role = |name: &str, rules: Value| json!({"metadata": {"name": name}, "rules": rules});
+        let rules = json!([{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"], "resourceNames": ["only"]},
+            {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["roles"], "verbs": ["create", "patch"]}]);
+        server.post(roles, role("r", rules)).await.expect(201);
+        let reference = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "r"});
+        let subjects = json!([{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "jane"}]);
+        server
+            .post(bindings, json!({"metadata": {"name": "b"}, "subjects": subjects, "roleRef": reference}))
+            .await
+            .expect(201);
+        server.map("only", json!({})).await;
+        server.map("other", json!({})).await;
+        let jane = [("impersonate-user", "jane")];
+        let get =
+            async |name: &str| server.send(Method::GET, &format!("{MAPS}/{name}"), &jane, "").await.code;
+        assert_eq!((get("only").await, get("other").await), (200, 403));
+        let all = json!([{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]);
+        let refused =
+            server.send(Method::POST, roles, &jane, role("big", all.clone()).to_string()).await.expect(403);
+        assert!(
+            refused.text("/message").ends_with(
+                "user \"jane\" (groups=[\"system:authenticated\"]) is attempting to grant RBAC permissions not currently \
+                 held:\n{APIGroups:[\"*\"], Resources:[\"*\"], Verbs:[\"*\"]}"
+            ),
+            "{}",
+            refused.raw
+        );
+        let own = json!([{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"], "resourceNames": ["only"]}]);
+        server.send(Method::POST, roles, &jane, role("small", own).to_string()).await.expect(201);
+        let headers = [jane[0], ("content-type", "application/merge-patch+json")];
+        let grown = json!({"rules": all}).to_string();
+        server.send(Method::PATCH, &format!("{roles}/small"), &headers, grown).await.expect(403);
+    });
+}

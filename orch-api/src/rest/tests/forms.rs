@@ -55,7 +55,7 @@ fn an_event_has_two_groups() {
             format!("{NEW_EVENTS}?fieldSelector=regarding.name%3Dp"),
             format!("{EVENTS}?fieldSelector=involvedObject.name%3Dp"),
         ] {
-                let listed = server.get(&uri).await.expect(200);
+            let listed = server.get(&uri).await.expect(200);
             assert_eq!(listed.names(), ["e"], "{uri}");
             assert_eq!(listed.body["items"][0]["action"], "A");
         }

@@ -20,10 +20,9 @@ fn every_type_of_patch_is_taken() {
     with(|server| async move {
         server.post(DEPLOYMENTS, deployment("web")).await.expect(201);
         let one = format!("{DEPLOYMENTS}/web");
-        let image = |answer: &Answer| {
-            answer.text("/spec/template/spec/containers/0/image").to_owned()
-        };
-        let body = r#"[{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": "nginx:2"}]"#;
+        let image = |answer: &Answer| answer.text("/spec/template/spec/containers/0/image").to_owned();
+        let body =
+            r#"[{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": "nginx:2"}]"#;
         assert_eq!(image(&server.patch(&one, JSON, body).await.expect(200)), "nginx:2");
         let body = r#"{"spec": {"template": {"spec": {"containers": [{"name": "c", "image": "nginx:3"}, {"name": "d",
             "image": "x"}], "$setElementOrder/containers": [{"name": "c"}, {"name": "d"}]}}}}"#;
@@ -108,11 +107,18 @@ fn writes_are_the_user_agents_unless_they_say_otherwise() {
 #[test]
 fn custom_kinds_have_no_strategic_patches() {
     with(|server| async move {
-        let widgets = KindInfo::new(Kind::named("shop.example", "widgets"), "v1", "Widget", Scope::Namespaced);
+        let widgets =
+            KindInfo::new(Kind::named("shop.example", "widgets"), "v1", "Widget", Scope::Namespaced);
         server.rest.shared_api().registry().register(widgets).unwrap();
         let all = "/apis/shop.example/v1/namespaces/default/widgets";
-        server.post(all, json!({"apiVersion": "shop.example/v1", "kind": "Widget", "metadata": {"name": "w"},
-            "spec": {"size": 1}})).await.expect(201);
+        server
+            .post(
+                all,
+                json!({"apiVersion": "shop.example/v1", "kind": "Widget", "metadata": {"name": "w"},
+            "spec": {"size": 1}}),
+            )
+            .await
+            .expect(201);
         let one = format!("{all}/w");
         let refused = server.patch(&one, STRATEGIC, r#"{"spec": {"size": 2}}"#).await.expect(415);
         assert!(!refused.text("/message").contains("strategic"), "{}", refused.raw);
