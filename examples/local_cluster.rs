@@ -32,7 +32,7 @@ const PORT: u16 = 6443;
 /// A Kubernetes cluster on this machine.
 #[derive(Parser)]
 struct Options {
-    /// How many nodes
+    /// How many nodes; with none the API stands alone, without scheduler and controllers
     #[arg(long, default_value_t = 1)]
     nodes: usize,
     /// Where the API answers; 0 means any free port
@@ -92,6 +92,7 @@ async fn start(options: &Options) -> Result<Cluster> {
         Some(directory) => builder.directory(directory.join("nodes")),
         None => builder,
     };
+    let builder = if options.nodes == 0 { builder.alone() } else { builder };
     Ok(builder.start().await?)
 }
 

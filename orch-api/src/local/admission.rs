@@ -1,6 +1,6 @@
 //! Admission as a default cluster has it: what depends on other objects, or changes objects for policy's sake.
 //!
-//! NamespaceLifecycle, Priority, DefaultTolerationSeconds, DefaultStorageClass, TaintNodesByCondition
+//! NamespaceLifecycle, ServiceAccount where it is asked for, Priority, DefaultTolerationSeconds, DefaultStorageClass, TaintNodesByCondition
 //! (`plugin/pkg/admission`, `apiserver/pkg/admission/plugin/namespace/lifecycle`). Not quota, not limits, no web hooks.
 
 use orch_core::{Error, Key, Result, kind};
@@ -45,6 +45,9 @@ impl Of<'_> {
     pub(super) async fn admit_create(&self, tree: &mut Tree, facts: &mut Facts<'_>) -> Result<()> {
         match self.info.kind {
             kind if kind == kind::PODS => {
+                if self.api.shared.has_accounts {
+                    self.account(tree, facts).await?;
+                }
                 let spec = tree.make("spec");
                 self.priority(spec, facts).await?;
                 self.admit_change(tree);

@@ -53,7 +53,8 @@ impl<'a> Facts<'a> {
         Ok((info, strategy))
     }
 
-    async fn find(&self, key: &Key) -> Result<Option<Live>> {
+    /// An object, if it is there.
+    pub(super) async fn find(&self, key: &Key) -> Result<Option<Live>> {
         match self.api.shared.store.get(key, Revision::ZERO).await {
             Ok(live) => Ok(Some(live)),
             Err(Error::NotFound { .. }) => Ok(None),

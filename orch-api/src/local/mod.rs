@@ -18,6 +18,7 @@ mod metadata;
 mod patched;
 mod recent;
 mod removal;
+mod service_account;
 mod settle;
 mod status;
 mod texts;
@@ -85,6 +86,7 @@ struct Shared {
     recent: Recent,
     texts: Texts,
     toleration_secs: i64,
+    has_accounts: bool,
 }
 
 /// What a [`LocalApi`] is made of.
@@ -95,6 +97,7 @@ pub struct LocalApiBuilder {
     registry: Arc<Registry>,
     service_range: IpNet,
     toleration_secs: i64,
+    has_accounts: bool,
     user: User,
 }
 
@@ -111,6 +114,13 @@ impl LocalApiBuilder {
         self
     }
 
+    /// Pods act as service accounts, whose tokens are mounted into their containers. Off by default: somebody must make the
+    /// account `default` of each namespace, and nodes must mount tokens.
+    pub fn service_accounts(mut self) -> Self {
+        self.has_accounts = true;
+        self
+    }
+
     /// Who acts; `system:admin` of `system:masters` by default.
     pub fn user(mut self, user: User) -> Self {
         self.user = user;
@@ -122,7 +132,7 @@ impl LocalApiBuilder {
     pub fn build(self) -> LocalApi {
         let env = self.env.child("api");
         let services = Allocator::new(self.service_range, env.child("services"));
-        let Self { store, registry, toleration_secs, user, .. } = self;
+        let Self { store, registry, toleration_secs, has_accounts, user, .. } = self;
         let shared = Shared {
             store,
             env,
@@ -131,6 +141,7 @@ impl LocalApiBuilder {
             recent: Recent::default(),
             texts: Texts::default(),
             toleration_secs,
+            has_accounts,
         };
         LocalApi { shared: Arc::new(shared), user }
     }
@@ -142,7 +153,15 @@ impl LocalApi {
         let service_range = SERVICE_RANGE.into();
         let mut user = User::new("system:admin");
         user.groups = vec!["system:masters".into()];
-        LocalApiBuilder { store, env, registry, service_range, toleration_secs: TOLERATION_SECS, user }
+        LocalApiBuilder {
+            store,
+            env,
+            registry,
+            service_range,
+            toleration_secs: TOLERATION_SECS,
+            has_accounts: false,
+            user,
+        }
     }
 
     /// Who acts.

@@ -5,6 +5,7 @@ mod any;
 mod faults;
 mod kinds;
 mod patches;
+mod service_account;
 
 use std::sync::Arc;
 

@@ -163,13 +163,20 @@ static ROWS: &[(&str, &str, Row)] = &[
             .initial_status(|tree, _| tree.get("status").cloned())
             .status(|status, _, _| defaults::node_status(status)),
     ),
-    ("", "persistentvolumeclaims", row(defaults::persistent_volume_claim).initial_status(pending)),
+    (
+        "",
+        "persistentvolumeclaims",
+        row(defaults::persistent_volume_claim)
+            .initial_status(pending)
+            .create(|tree| protect(tree, "kubernetes.io/pvc-protection")),
+    ),
     (
         "",
         "persistentvolumes",
         row(defaults::persistent_volume)
             .initial_status(|_, now| Some(json!({"phase": "Pending", "lastPhaseTransitionTime": now})))
-            .status(volume_status),
+            .status(volume_status)
+            .create(|tree| protect(tree, "kubernetes.io/pv-protection")),
     ),
     (
         "",
@@ -274,6 +281,16 @@ fn volume_status(status: &mut Tree, old: Before<'_>, now: &str) {
     let time = "lastPhaseTransitionTime";
     if status.get("phase") != old("phase").as_ref() && status.get(time) == old(time).as_ref() {
         status.put(time, now);
+    }
+}
+
+/// Keeps storage that is in use (`plugin/pkg/admission/storage/storageobjectinuseprotection`).
+fn protect(tree: &mut Tree, finalizer: &str) {
+    let metadata = tree.make("metadata");
+    let mut finalizers = metadata.list("finalizers").to_vec();
+    if !finalizers.iter().any(|known| known == finalizer) {
+        finalizers.push(finalizer.into());
+        metadata.put("finalizers", finalizers);
     }
 }
 
