@@ -9,6 +9,8 @@
 # whose path begins with one of the prefixes and of each prefix, and fails when the command did. Which lines were not
 # reached stands in target/coverage/missed.txt, everything in target/coverage/lcov.info.
 #
+# What came out, and why some lines are not reached: chaos/coverage.md.
+#
 # Needs llvm-profdata and llvm-cov of rustc's LLVM: from rustup's llvm-tools, or Debian's package llvm-MAJOR, which is
 # installed when the user may. PROFILE=release builds with optimisation. Code that no run could reach because no object of
 # it was linked would be missing from the count: dead code is linked, and files without any record are named.

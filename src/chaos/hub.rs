@@ -18,6 +18,9 @@ use crate::{Cluster, Part};
 
 /// Writes in one virtual second that no run needs: a loop that feeds itself.
 const FLOOD: u64 = 3000;
+/// Calls to the Api and to runtimes in one virtual second that no run needs: a loop that nothing slows down. It would go
+/// on for ever, since virtual time passes only while everybody waits.
+const SPIN: u64 = 200_000;
 
 tokio::task_local! {
     /// Who asks for the write that is under way.
@@ -55,6 +58,8 @@ struct State {
     starts: u64,
     /// The current second, and the writes in it.
     second: (u64, u64),
+    /// The same for calls.
+    calls: (u64, u64),
 }
 
 impl Hub {
@@ -75,6 +80,7 @@ impl Hub {
             actors: Vec::new(),
             starts: 0,
             second: (0, 0),
+            calls: (0, 0),
         };
         let (broken, mended) = (Arc::default(), Arc::default());
         Self(Arc::new(Shared { env: env.clone(), state: Mutex::new(state), broken, mended }))
@@ -120,14 +126,19 @@ impl Hub {
         state.actors.push(actor.clone());
         state.trace.change(self.0.env.elapsed(), &actor, change);
         self.judge(&mut state, &Happening::Changed { actor: &actor, change });
-        let second = self.0.env.elapsed().as_secs();
-        state.second = if state.second.0 == second { (second, state.second.1 + 1) } else { (second, 1) };
-        if state.second.1 == FLOOD {
+        if count(&mut state.second, self.0.env.elapsed()) == FLOOD {
             drop(state);
             self.fail(
                 "flood",
                 format!("{FLOOD} writes in a second, the last by {actor} to {}", change.key()),
             );
+        }
+    }
+
+    /// Somebody is about to call the Api or a runtime.
+    pub(super) fn called(&self, who: &str) {
+        if count(&mut self.state().calls, self.0.env.elapsed()) == SPIN {
+            self.fail("spin", format!("{SPIN} calls in a second, the last by {who}"));
         }
     }
 
@@ -357,6 +368,13 @@ impl Hub {
             self.fail("harness", error.to_string());
         }
     }
+}
+
+/// One more in this second; how many that are.
+fn count(second: &mut (u64, u64), now: Duration) -> u64 {
+    let now = now.as_secs();
+    *second = if second.0 == now { (now, second.1 + 1) } else { (now, 1) };
+    second.1
 }
 
 /// How an acknowledged write was made to another object or state than the one that it named; `before` is the revision that

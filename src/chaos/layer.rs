@@ -40,6 +40,7 @@ impl Layer {
 
     /// Fails, after a while, when the part is cut off.
     async fn reach(&self) -> Result<()> {
+        self.hub.called(&self.actor);
         if !self.hub.is_severed(&self.actor) {
             return Ok(());
         }

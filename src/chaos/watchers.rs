@@ -135,6 +135,7 @@ impl Runtime for WatchedRuntime {
     }
 
     async fn state(&self) -> Result<Vec<SandboxStatus>> {
+        self.hub.called(&self.node);
         self.inner.state().await
     }
 
@@ -143,14 +144,17 @@ impl Runtime for WatchedRuntime {
     }
 
     async fn run_pod(&self, spec: &SandboxSpec, attachment: &Attachment) -> Result<SandboxId> {
+        self.hub.called(&self.node);
         self.inner.run_pod(spec, attachment).await
     }
 
     async fn remove_pod(&self, sandbox: &SandboxId) -> Result<()> {
+        self.hub.called(&self.node);
         self.inner.remove_pod(sandbox).await
     }
 
     async fn start(&self, sandbox: &SandboxId, spec: &ContainerSpec) -> Result<ContainerId> {
+        self.hub.called(&self.node);
         let id = self.inner.start(sandbox, spec).await?;
         let all = all_running(&self.hub).await;
         // One that has ended again is no news.
@@ -161,10 +165,12 @@ impl Runtime for WatchedRuntime {
     }
 
     async fn stop(&self, container: &ContainerId, grace: Duration) -> Result<()> {
+        self.hub.called(&self.node);
         self.inner.stop(container, grace).await
     }
 
     async fn remove(&self, container: &ContainerId) -> Result<()> {
+        self.hub.called(&self.node);
         self.inner.remove(container).await
     }
 

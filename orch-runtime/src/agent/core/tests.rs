@@ -223,6 +223,27 @@ fn a_deleted_pod_is_let_go_in_order() {
     assert!(stage.core.workers.is_empty() && stage.core.sandboxes.is_empty() && stage.core.timers.is_empty());
 }
 
+/// Found by chaos (seed 39536): the event of the exit was lost, and the agent stopped the container that had ended again and
+/// again, without a pause, until the runtime's state came.
+#[test]
+fn a_container_that_was_stopped_is_not_stopped_again_before_its_state_is_known() {
+    let mut stage = Stage::new();
+    stage.add(one_container());
+    stage.step();
+    stage.set_up();
+    stage.step();
+    stage.start(0, "one");
+    stage.pod["metadata"]["deletionTimestamp"] = "1970-01-01T00:00:30Z".into();
+    stage.pod["metadata"]["deletionGracePeriodSeconds"] = 30.into();
+    stage.tell_pod();
+    assert_eq!(stage.step(), ["Stop", "Killing"]);
+    stage.answer(Some(UID), Outcome::Stopped { at: 0, result: Ok(()) });
+    assert_eq!(stage.step(), ["State"], "its end is not known");
+    assert_eq!(stage.step(), [""; 0]);
+    stage.secs += 1;
+    assert_eq!(stage.step(), ["Stop", "Killing"], "it is stopped again after a while");
+}
+
 #[test]
 fn a_conflict_waits_for_the_newer_state() {
     let mut stage = Stage::new();

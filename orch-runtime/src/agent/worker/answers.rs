@@ -244,8 +244,15 @@ impl Worker {
         }
         member.op = Op::Idle;
         match result {
-            // It has ended; its exit code is in an event, or in the state when that was missed.
-            Ok(()) => self.wants_state |= member.is_running(),
+            // It has ended; its exit code is in an event, or in the state when that was missed. Until that is known it is not
+            // stopped again: the answer would come at once, time after time.
+            Ok(()) if member.is_running() => {
+                self.wants_state = true;
+                let until = now.elapsed + context.config.timings.retry.min(MAX_READ_RETRY);
+                member.not_before = Some(until);
+                out.wake_at(until);
+            }
+            Ok(()) => {}
             Err(error) => {
                 tracing::warn!(%error, pod = %self.pod.key(), "cannot stop a container");
                 let until = now.elapsed + context.config.timings.retry;
