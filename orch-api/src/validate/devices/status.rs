@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use orch_core::names;
 use serde_json::Value;
 
+use super::super::address;
 use super::super::at::At;
 use super::super::common::conditions;
 use super::super::meta::Change;
@@ -68,6 +69,7 @@ fn device(one: &At<'_, '_>, allocated: &BTreeSet<Device<'_>>) {
     driver(&one.field("driver"));
     pool_name(&one.field("pool"));
     one.field("device").named(names::dns1123_label);
+    share(&one.field("shareID"));
     if !allocated.contains(&device_of(one.value())) {
         one.invalid("must be an allocated device in the claim");
     }
@@ -85,7 +87,31 @@ fn device(one: &At<'_, '_>, allocated: &BTreeSet<Device<'_>>) {
             field.too_long(max);
         }
     }
-    set(&network.field("ips"), 16, "", |_| {});
+    set(&network.field("ips"), 16, "", address::interface);
+}
+
+/// The share of a device that several claims use, as a UUID in lower case.
+fn share(id: &At<'_, '_>) {
+    const FORM: &str = "uid must be in RFC 4122 normalized form, `xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx` with lowercase \
+                        hexadecimal characters";
+    if !id.is_set() {
+        return;
+    }
+    let text = id.text();
+    let fits = |(at, byte): (usize, u8)| match at {
+        8 | 13 | 18 | 23 => byte == b'-',
+        _ => byte.is_ascii_hexdigit(),
+    };
+    // Other spellings of a UUID: bare, in braces, as a URN.
+    match text.len() {
+        36 if !text.bytes().enumerate().all(fits) => {
+            id.invalid_text("error validating uid: invalid UUID format");
+        }
+        36 if text.bytes().any(|byte| byte.is_ascii_uppercase()) => id.invalid_text(FORM),
+        36 => {}
+        32 | 38 | 45 => id.invalid_text(FORM),
+        other => id.invalid_text(format!("error validating uid: invalid UUID length: {other}")),
+    }
 }
 
 fn results(allocation: &At<'_, '_>, names: &[String]) {
@@ -97,6 +123,7 @@ fn results(allocation: &At<'_, '_>, names: &[String]) {
             driver(&result.field("driver"));
             pool_name(&result.field("pool"));
             result.field("device").named(names::dns1123_label);
+            share(&result.field("shareID"));
             binding(&result);
         }
     }

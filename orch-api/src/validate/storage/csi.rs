@@ -11,7 +11,7 @@ use super::super::meta::{self, Change};
 use super::super::pod::resources;
 use super::super::rules::{self, Seen};
 use super::super::same::{same, same_but};
-use super::{class, source};
+use super::{class, source, volume as persistent};
 
 const NODE_ID_MAX: usize = 256;
 const METADATA_MAX: usize = 256 * 1024;
@@ -185,6 +185,7 @@ pub(in super::super) fn attachment(object: &At<'_, '_>) {
         (false, false) => source.required(ONE),
         (true, true) => source.forbidden(ONE),
         (false, true) if volume.is_empty() => volume.required("must specify non empty persistentVolumeName"),
+        (true, false) => persistent::inline(&inline),
         _ => {}
     }
     spec.field("nodeName").named(names::dns1123_subdomain);

@@ -79,6 +79,25 @@ fn attachments_and_capacities_stay_where_they_are() {
         json!({"spec": {"attacher": null, "source": {"persistentVolumeName": null}}}),
         &["spec.attacher: Required value", &format!("spec.source: Required value: {ONE}")],
     );
+    let inline =
+        |spec: Value| json!({"spec": {"source": {"persistentVolumeName": null, "inlineVolumeSpec": spec}}});
+    let csi = json!({"driver": "d.example.com", "volumeHandle": "h"});
+    created(attachments, inline(json!({"accessModes": ["ReadWriteOnce"], "csi": csi})), &[]);
+    created(
+        attachments,
+        inline(
+            json!({"hostPath": {"path": "/d"}, "capacity": {"storage": "1Gi"}, "persistentVolumeReclaimPolicy": "Delete",
+            "storageClassName": "fast", "volumeMode": "Block"}),
+        ),
+        &[
+            "spec.source.inlineVolumeSpec.capacity: Forbidden: may not be specified in the context of inline volumes",
+            "spec.source.inlineVolumeSpec.csi: Required value: has to be specified in the context of inline volumes",
+            "spec.source.inlineVolumeSpec.accessModes: Required value",
+            "spec.source.inlineVolumeSpec.persistentVolumeReclaimPolicy: Forbidden: may only be Retain in the context of inline volumes",
+            "spec.source.inlineVolumeSpec.storageClassName: Forbidden: may not be specified in the context of inline volumes",
+            "spec.source.inlineVolumeSpec.volumeMode: Forbidden: may not specify volumeMode other than Filesystem in the context of inline volumes",
+        ],
+    );
     let spec = merged(valid(attachments)["spec"].clone(), json!({"nodeName": "m"}));
     updated(
         attachments,
@@ -221,6 +240,31 @@ fn an_allocation_stays() {
             "status.allocation: Invalid value: {}: field is immutable",
             allocated("cpu")["status"]["allocation"]
         )],
+    );
+    let mut shared = allocated("gpu");
+    shared["status"]["allocation"]["devices"]["results"][0]["shareID"] =
+        "E2F1A0B4-0000-4000-8000-000000000001".into();
+    status_written(
+        claims,
+        json!({}),
+        shared,
+        &[
+            "status.allocation.devices.results[0].shareID: Invalid value: \"E2F1A0B4-0000-4000-8000-000000000001\": uid must be in RFC 4122 normalized form, `xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx` with lowercase hexadecimal characters",
+        ],
+    );
+    let mut networked = allocated("gpu");
+    networked["status"]["devices"] = json!([{"driver": "d.example.com", "pool": "p", "device": "gpu-0", "shareID": "1",
+        "networkData": {"ips": ["10.9.8.7"]}}]);
+    let shown = networked["status"]["devices"][0].to_string();
+    status_written(
+        claims,
+        allocated("gpu"),
+        networked,
+        &[
+            r#"status.devices[0].shareID: Invalid value: "1": error validating uid: invalid UUID length: 1"#,
+            &format!("status.devices[0]: Invalid value: {shown}: must be an allocated device in the claim"),
+            r#"status.devices[0].networkData.ips[0]: Invalid value: "10.9.8.7": must be a valid address in CIDR form, (e.g. 10.9.8.7/24 or 2001:db8::1/64)"#,
+        ],
     );
     let consumer = json!({"status": {"reservedFor": [{"resource": "pods", "name": "a", "uid": "1"}]}});
     status_written(
