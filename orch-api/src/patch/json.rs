@@ -2,8 +2,8 @@
 //!
 //! After `evanphx/json-patch` v4, which the API server uses, and `apiserver/pkg/endpoints/handlers/patch.go` for the bounds. It
 //! is laxer than the RFC, and clients rely on that: indices may count from the end (`-1`), `replace` adds an absent field,
-//! a `test` for `null` holds for what is absent; so the crate `json-patch` does not fit. Invariant: the result is never nested
-//! deeper than [`MAX_DEPTH`], and what an operation may cost is bounded.
+//! a `test` for `null` holds for what is absent; so the crate `json-patch` does not fit. Invariant: no operation nests
+//! the object deeper than [`MAX_DEPTH`], and what an operation may cost is bounded.
 
 use serde_json::Value;
 
@@ -16,6 +16,9 @@ pub const MAX_OPERATIONS: usize = 10_000;
 
 /// Bytes that all copies of a patch may make (`JSONPatchMaxCopyBytes`).
 pub const MAX_COPIED_BYTES: usize = 3 << 20;
+
+/// Levels of what an operation makes: what is stored must be readable again, and parsers of JSON stop at [`MAX_DEPTH`].
+const MAX_LEVELS: usize = MAX_DEPTH - 8;
 
 /// Values that a patch may move and measure, so that a small patch cannot move a large object ten thousand times. No object
 /// has as many.
@@ -146,7 +149,7 @@ impl Patched {
 
     fn add(&mut self, kind: &str, path: &str, value: Value) -> Done {
         let depth = path.matches('/').count();
-        self.measure(&value, MAX_DEPTH.checked_sub(depth)).map_err(|why| at(kind, path, &why))?;
+        self.measure(&value, MAX_LEVELS.checked_sub(depth)).map_err(|why| at(kind, path, &why))?;
         let (holder, name) = self.holder(kind, path)?;
         let mut moved = 0;
         match holder {
@@ -183,11 +186,11 @@ impl Patched {
             if !value.is_object() && !value.is_array() {
                 return Err("replace operation value must be object or array".to_owned());
             }
-            self.measure(value, Some(MAX_DEPTH))?;
+            self.measure(value, Some(MAX_LEVELS))?;
             self.document.clone_from(value);
             return Ok(());
         }
-        self.measure(value, MAX_DEPTH.checked_sub(path.matches('/').count()))?;
+        self.measure(value, MAX_LEVELS.checked_sub(path.matches('/').count()))?;
         let (holder, name) = self.holder("replace", path)?;
         match holder {
             Value::Object(fields) => drop(fields.insert(name, value.clone())),
@@ -230,7 +233,7 @@ impl Patched {
 }
 
 fn too_deep() -> String {
-    format!("the object would be nested deeper than {MAX_DEPTH} levels")
+    format!("the object would be nested deeper than {MAX_LEVELS} levels")
 }
 
 fn at(kind: &str, path: &str, why: &str) -> String {

@@ -403,3 +403,23 @@ fn an_object_that_is_too_large_with_its_managers_goes_without() {
         assert!(matches!(refused, Error::TooLarge { .. }), "an apply is nothing without managers: {refused}");
     });
 }
+
+#[test]
+fn no_patch_makes_an_object_that_cannot_be_read() {
+    sim(|api, _| async move {
+        let widgets = orch_core::Kind::named("shop.example", "widgets");
+        let info = orch_core::KindInfo::new(widgets, "v1", "Widget", orch_core::Scope::Namespaced);
+        api.registry().register(info).unwrap();
+        let key = Key::new(widgets, "default", "w");
+        let nested = (0..100).fold(json!({}), |tree, _| json!({"a": tree}));
+        let tree = json!({"metadata": {"name": "w", "namespace": "default"}, "spec": nested});
+        api.one(Write::create_tree(widgets, tree)).await.unwrap();
+        let copy = json!([{"op": "copy", "from": "/spec", "path": format!("/spec{}", "/a".repeat(100))}]);
+        let deeper =
+            api.one(Write::new(key.clone(), Verb::Patch(Patch::Json(copy.into())))).await.unwrap_err();
+        assert!(matches!(deeper, Error::Patch { fault: PatchFault::Unprocessable, .. }), "{deeper}");
+        let copy = json!([{"op": "copy", "from": "/spec", "path": format!("/spec{}", "/a".repeat(18))}]);
+        let deep = api.one(Write::new(key.clone(), Verb::Patch(Patch::Json(copy.into())))).await.unwrap();
+        assert_eq!(*api.read(&key).await.unwrap().tree(), *deep.tree());
+    });
+}

@@ -1,6 +1,6 @@
 //! Sets as JSON: the form `FieldsV1` of `metadata.managedFields` (`fieldpath/serialize.go`).
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{Element, FieldSet};
 use crate::schema::MAX_DEPTH;
@@ -10,14 +10,20 @@ const SELF: &str = ".";
 
 impl FieldSet {
     /// The set as `FieldsV1`.
-    ///
-    /// # Panics
-    /// Never: what is written is JSON.
     #[must_use]
     pub fn encode(&self) -> Value {
-        let mut text = String::new();
-        self.write(&mut text);
-        serde_json::from_str(&text).expect("a set is written as JSON")
+        let mut out = Map::new();
+        for element in &self.members {
+            out.insert(element.encode(), Value::Object(Map::new()));
+        }
+        for (element, child) in &self.children {
+            let mut child = child.encode();
+            if let (true, Value::Object(child)) = (self.members.contains(element), &mut child) {
+                child.insert(SELF.to_owned(), Value::Object(Map::new()));
+            }
+            out.insert(element.encode(), child);
+        }
+        Value::Object(out)
     }
 
     /// Appends the set as `FieldsV1`, in the order in which Kubernetes writes it.

@@ -1,6 +1,6 @@
 //! `metadata.managedFields` read and written (`managedfields/internal/managedfields.go`).
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{Manager, Managers, Operation, Owned};
 use crate::patch::fields::FieldSet;
@@ -56,54 +56,67 @@ impl Managers {
     }
 
     /// Writes `metadata.managedFields`; `None` when nobody owns anything. Appliers come first, then the oldest.
-    ///
-    /// # Panics
-    /// Never: what is written is JSON.
     #[must_use]
     pub fn encode(&self) -> Option<Value> {
-        Some(serde_json::from_str(&self.to_json()?).expect("managers are written as JSON"))
+        let entries: Vec<Value> = self.in_order().map(|(manager, owned)| entry(manager, owned)).collect();
+        (!entries.is_empty()).then_some(Value::Array(entries))
     }
 
     /// The same as text, which is how it is stored.
     #[must_use]
     pub fn to_json(&self) -> Option<String> {
+        let mut out = String::new();
+        for (manager, owned) in self.in_order() {
+            out.push(if out.is_empty() { '[' } else { ',' });
+            write(manager, owned, &mut out);
+        }
+        (!out.is_empty()).then(|| out + "]")
+    }
+
+    fn in_order(&self) -> impl Iterator<Item = (&Manager, &Owned)> {
         let mut entries: Vec<_> = self.0.iter().collect();
         entries.sort_by_cached_key(|(manager, owned)| {
             let seconds = seconds(owned.time.as_deref());
             let manager = (*manager).clone();
             (manager.operation, seconds, manager.name, owned.api_version.clone(), manager.subresource)
         });
-        let mut out = String::new();
-        for (manager, owned) in entries {
-            out.push(if out.is_empty() { '[' } else { ',' });
-            write(manager, owned, &mut out);
-        }
-        (!out.is_empty()).then(|| out + "]")
+        entries.into_iter()
     }
 }
 
-/// Appends an entry, with its fields in Kubernetes' order.
+/// The texts of an entry, in Kubernetes' order; some are empty.
+fn texts<'t>(manager: &'t Manager, owned: &'t Owned) -> [(&'static str, &'t str); 6] {
+    [
+        ("manager", &manager.name),
+        ("operation", manager.operation.as_str()),
+        ("apiVersion", &owned.api_version),
+        ("time", owned.time.as_deref().unwrap_or_default()),
+        ("subresource", &manager.subresource),
+        ("fieldsType", FIELDS_TYPE),
+    ]
+}
+
+fn entry(manager: &Manager, owned: &Owned) -> Value {
+    let texts = texts(manager, owned).into_iter().filter(|(_, text)| !text.is_empty());
+    let mut entry: Map<String, Value> = texts.map(|(name, text)| (name.to_owned(), text.into())).collect();
+    entry.insert("fieldsV1".to_owned(), owned.fields.encode());
+    Value::Object(entry)
+}
+
 fn write(manager: &Manager, owned: &Owned, out: &mut String) {
     out.push('{');
-    put(out, "manager", &manager.name);
-    put(out, "operation", manager.operation.as_str());
-    put(out, "apiVersion", &owned.api_version);
-    put(out, "time", owned.time.as_deref().unwrap_or_default());
-    put(out, "fieldsType", FIELDS_TYPE);
-    out.push_str(",\"fieldsV1\":");
-    owned.fields.write(out);
-    put(out, "subresource", &manager.subresource);
-    out.push('}');
-}
-
-/// Appends a text of an entry, unless it is empty.
-fn put(out: &mut String, name: &str, value: &str) {
-    if !value.is_empty() {
-        out.push_str(if out.ends_with('{') { "\"" } else { ",\"" });
-        out.push_str(name);
-        out.push_str("\":");
-        out.push_str(&Value::from(value).to_string());
+    for (name, text) in texts(manager, owned) {
+        if !text.is_empty() {
+            out.push('"');
+            out.push_str(name);
+            out.push_str("\":");
+            out.push_str(&Value::from(text).to_string());
+            out.push(',');
+        }
     }
+    out.push_str("\"fieldsV1\":");
+    owned.fields.write(out);
+    out.push('}');
 }
 
 /// A time in seconds since 1970; none at all and what is no time come first.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Managers, Operation, Tracker};
 use crate::patch::typed::{Shape, compare};
-use crate::schema;
+use crate::schema::{self, MAX_DEPTH};
 
 const NOW: &str = "2026-01-01T00:00:00Z";
 const LATER: &str = "2026-01-01T00:00:01Z";
@@ -282,6 +282,28 @@ fn managers_that_a_client_sends_are_taken_or_forgotten() {
     assert_eq!(given(Some(other.clone())).iter().next().unwrap().0.name, "m2");
     let status = world.tracker(Subresource::Status);
     assert_eq!(status.given(stored.as_ref(), Some(&other)), world.managers);
+}
+
+#[test]
+fn trees_are_bounded_in_depth_and_the_deepest_fit_the_stack() {
+    // The stack of a test is that of tokio's workers: two mebibytes.
+    let nested = |levels: usize| (0..levels).fold(json!("x"), |tree, _| json!({"a": tree}));
+    let mut world = World::custom();
+    let deepest = MAX_DEPTH - 10;
+    world.apply("m1", json!({"data": {"a": nested(deepest)}}));
+    world.apply("m2", json!({"data": {"b": nested(deepest)}}));
+    world.apply("m1", json!({"data": {"c": nested(deepest)}}));
+    world.update("m3", json!({"data": {"c": nested(deepest - 1)}}));
+    assert_eq!(world.managers.iter().count(), 3);
+    // What is stored can be read, within an object.
+    let text = format!("{{\"metadata\":{{\"managedFields\":{}}}}}", world.managers.to_json().unwrap());
+    let read: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(Managers::decode(&read["metadata"]["managedFields"]).unwrap(), world.managers);
+    assert_eq!(world.managers.encode(), Some(read["metadata"]["managedFields"].clone()));
+    let error = world.try_apply("m1", json!({"data": nested(MAX_DEPTH)}), Conflicts::Refuse).unwrap_err();
+    assert!(error.to_string().ends_with("nested too deeply"), "{error}");
+    world.update("m3", json!({"data": nested(MAX_DEPTH)}));
+    assert!(world.managers.is_empty(), "what cannot be tracked is tracked no more");
 }
 
 fn any_data() -> impl Strategy<Value = Value> {

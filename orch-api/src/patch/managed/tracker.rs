@@ -9,11 +9,16 @@ use serde_json::Value;
 use super::ownership::{Failure, Rules, Take};
 use super::{Conflict, Manager, Managers, Operation, codec, last_applied, reset, zero};
 use crate::patch::fields::FieldSet;
-use crate::patch::typed::{Shape, check, is_too_deep};
+use crate::patch::typed::{Shape, check, is_deeper};
+use crate::schema::MAX_DEPTH;
 use crate::tree::Get;
 
 /// The owner of what was there before anything was tracked.
 const BEFORE_APPLY: &str = "before-first-apply";
+
+/// Levels of an object whose fields are tracked: sets of fields are nested as deep as the object, and stand five levels deep
+/// in it themselves. No kind comes near.
+const MAX_LEVELS: usize = MAX_DEPTH - 8;
 
 /// The name of a manager that has none.
 const UNKNOWN: &str = "unknown";
@@ -130,7 +135,7 @@ impl<'s> Tracker<'s> {
         managers: Managers,
         manager: &str,
     ) -> Result<Managers, Failure> {
-        if is_too_deep(new) {
+        if is_deeper(new, MAX_LEVELS) {
             return Err(Failure::Unfit("nested too deeply".to_owned()));
         }
         // What the write itself changes, apart from what its manager had before.
@@ -202,7 +207,7 @@ impl<'s> Tracker<'s> {
 
     /// Whether a tree is a configuration of the kind.
     fn check(&self, config: &Value) -> Result<(), Error> {
-        if is_too_deep(config) {
+        if is_deeper(config, MAX_LEVELS) {
             return Err(self.fault(config, PatchFault::Malformed, "nested too deeply"));
         }
         let (api_version, kind) = (config.text("apiVersion"), config.text("kind"));

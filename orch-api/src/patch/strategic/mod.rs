@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use self::lists::List;
 use super::Error;
-use super::typed::is_too_deep;
+use super::typed::is_deeper;
 use crate::schema::{Field, MAX_DEPTH, TypeRef};
 use crate::tree::Tree;
 
@@ -43,7 +43,7 @@ const SET_ORDER: &str = "$setElementOrder";
 /// lists, [`Error::Unfit`] when it does not fit the type: an element without its merge key, a field that the type has not.
 pub fn strategic_merge(live: &Value, patch: &Value, ty: TypeRef) -> Result<Value, Error> {
     let Value::Object(fields) = patch else { return Err(Error::malformed("invalid JSON document")) };
-    if is_too_deep(patch) || is_too_deep(live) {
+    if is_deeper(patch, MAX_DEPTH) || is_deeper(live, MAX_DEPTH) {
         return Err(Error::malformed(format!("nested deeper than {MAX_DEPTH} levels")));
     }
     let live = live.as_object().cloned().unwrap_or_default();

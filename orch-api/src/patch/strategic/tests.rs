@@ -174,6 +174,20 @@ fn what_is_refused_is_refused_in_kubernetes_words() {
     );
 }
 
+#[test]
+fn the_deepest_patch_fits_the_stack() {
+    let schema = ty("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps");
+    let nested = |leaf: Value, levels: usize| (0..levels).fold(leaf, |tree, _| json!({"not": tree}));
+    let (live, patch) = (json!({"title": "a"}), json!({"title": "b"}));
+    let patched =
+        strategic_merge(&nested(live, MAX_DEPTH - 1), &nested(patch.clone(), MAX_DEPTH - 1), schema).unwrap();
+    assert_eq!(patched, nested(patch.clone(), MAX_DEPTH - 1));
+    assert!(matches!(
+        strategic_merge(&json!({}), &nested(patch, MAX_DEPTH), schema),
+        Err(Error::Malformed { .. })
+    ));
+}
+
 /// Patches that look like ones of a pod's spec.
 fn any_patch() -> impl Strategy<Value = Value> {
     let key = prop::sample::select(vec![

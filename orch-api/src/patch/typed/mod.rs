@@ -2,7 +2,8 @@
 //!
 //! After `structured-merge-diff/schema` and `kube-openapi/pkg/schemaconv`: a type of Kubernetes' own comes from
 //! [`crate::schema`]; a kind that is known at run time only has its structural schema, or none, and then maps are granular
-//! and lists atomic. Not validation. Invariant: nothing here recurses deeper than [`MAX_DEPTH`].
+//! and lists atomic. Not validation. Invariant: nothing here recurses deeper than its trees are nested, which whoever calls
+//! bounds.
 
 mod check;
 mod compare;
@@ -29,7 +30,7 @@ pub(crate) use reconcile::reconcile;
 pub(crate) use remove::remove;
 
 use crate::patch::fields::Element;
-use crate::schema::{self, Field, ListType, MAX_DEPTH, MapType, Type, TypeRef};
+use crate::schema::{self, Field, ListType, MapType, Type, TypeRef};
 
 /// The type of a value, as merges see it.
 ///
@@ -221,15 +222,12 @@ pub(crate) fn list_of(value: Option<&Value>) -> &[Value] {
     value.and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
-/// Whether a tree is nested deeper than is looked at.
-pub(crate) fn is_too_deep(value: &Value) -> bool {
-    fn deeper(value: &Value, left: usize) -> bool {
-        match value {
-            Value::Array(_) | Value::Object(_) if left == 0 => true,
-            Value::Array(list) => list.iter().any(|value| deeper(value, left - 1)),
-            Value::Object(map) => map.values().any(|value| deeper(value, left - 1)),
-            _ => false,
-        }
+/// Whether a tree is nested deeper than that.
+pub(crate) fn is_deeper(value: &Value, levels: usize) -> bool {
+    match value {
+        Value::Array(_) | Value::Object(_) if levels == 0 => true,
+        Value::Array(list) => list.iter().any(|value| is_deeper(value, levels - 1)),
+        Value::Object(map) => map.values().any(|value| is_deeper(value, levels - 1)),
+        _ => false,
     }
-    deeper(value, MAX_DEPTH)
 }
