@@ -197,6 +197,11 @@ fn is_about_oneself(what: &Attributes) -> bool {
     )
 }
 
+/// Whether the user may do everything.
+pub(super) fn is_master(user: &User) -> bool {
+    user.groups.iter().any(|group| &**group == MASTERS)
+}
+
 /// Whoever shows no certificate.
 pub(super) fn anonymous() -> User {
     let mut user = User::new(ANONYMOUS);

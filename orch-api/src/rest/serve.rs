@@ -220,7 +220,7 @@ impl Door {
 
     async fn connection(self, stream: TcpStream) {
         let _ = stream.set_nodelay(true);
-        let stream = Stall { stream, env: self.env.clone(), limit: None };
+        let stream = Stall { stream, env: self.env.clone(), after: STALL, limit: None };
         let stream = match self.env.timeout(HANDSHAKE, self.acceptor.accept(stream)).await {
             Some(Ok(stream)) => stream,
             Some(Err(error)) => return tracing::debug!(%error, "no handshake"),
@@ -283,6 +283,7 @@ where
 struct Stall {
     stream: TcpStream,
     env: Env,
+    after: Duration,
     /// Runs while the client does not read.
     limit: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
@@ -294,10 +295,10 @@ impl Stall {
             self.limit = None;
             return poll;
         }
-        let env = &self.env;
+        let (env, after) = (&self.env, self.after);
         let limit = self.limit.get_or_insert_with(|| {
             let env = env.clone();
-            Box::pin(async move { env.sleep(STALL).await })
+            Box::pin(async move { env.sleep(after).await })
         });
         match limit.as_mut().poll(context) {
             Poll::Ready(()) => {
@@ -335,5 +336,61 @@ impl AsyncWrite for Stall {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use super::*;
+
+    /// Writes until the connection fails; says how much it took.
+    async fn flood(stall: &mut Stall) -> (usize, io::Error) {
+        let bytes = vec![0; 64 << 10];
+        let mut written = 0;
+        loop {
+            match poll_fn(|context| Pin::new(&mut *stall).poll_write(context, &bytes)).await {
+                Ok(count) => written += count,
+                Err(error) => return (written, error),
+            }
+        }
+    }
+
+    #[test]
+    fn a_client_that_does_not_read_is_cut_off() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let env = Env::real();
+            let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+            let idle = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            let (stream, _) = listener.accept().await.unwrap();
+            let after = Duration::from_millis(50);
+            let mut stall = Stall { stream, env: env.clone(), after, limit: None };
+            let (written, error) = flood(&mut stall).await;
+            assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+            assert!(written > 0 && env.elapsed() >= after, "{written}");
+            // One that reads again in time goes on.
+            let (stream, _) = {
+                let address = listener.local_addr().unwrap();
+                let (connected, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+                let reader = connected.unwrap();
+                env.spawn(async move {
+                    let mut buffer = vec![0; 1 << 20];
+                    while reader.readable().await.is_ok() && !matches!(reader.try_read(&mut buffer), Ok(0)) {}
+                });
+                accepted.unwrap()
+            };
+            let mut stall = Stall { stream, env: env.clone(), after: Duration::from_secs(30), limit: None };
+            let flood = async {
+                let bytes = vec![0; 64 << 10];
+                for _ in 0..256 {
+                    poll_fn(|context| Pin::new(&mut stall).poll_write(context, &bytes)).await.unwrap();
+                }
+            };
+            assert!(env.timeout(Duration::from_secs(20), flood).await.is_some(), "16 MiB");
+            drop(idle);
+            env.shutdown().await;
+        });
     }
 }

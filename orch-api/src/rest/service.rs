@@ -14,6 +14,7 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderValue};
 use http::{Method, Request, Response};
 use orch_core::{Api, Env, User};
+use tokio::sync::Semaphore;
 
 use super::access::{self, Attributes, Authorizer, Masters};
 use super::body::{self, Answer, Body, BodyError};
@@ -23,6 +24,10 @@ use super::query::Query;
 use super::status::Status;
 use super::target::{self, Target};
 use super::{discovery, health, openapi, review, verb, version};
+
+/// Requests at work at once by default, reads and writes together (`--max-requests-inflight` and
+/// `--max-mutating-requests-inflight`). A watch counts until it is open.
+const IN_FLIGHT: usize = 600;
 
 /// How long anything but a watch may take (`--request-timeout`).
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -64,6 +69,7 @@ pub(super) struct Shared {
     pub(super) env: Env,
     pub(super) authorizer: Arc<dyn Authorizer>,
     pub(super) checks: Vec<Arc<dyn Check>>,
+    in_flight: Semaphore,
 }
 
 /// Marks a request whose certificate is not one that the server trusts.
@@ -77,12 +83,20 @@ pub struct RestBuilder {
     env: Env,
     authorizer: Arc<dyn Authorizer>,
     checks: Vec<Arc<dyn Check>>,
+    in_flight: usize,
 }
 
 impl RestBuilder {
     /// Who may do what; [`Masters`] by default.
     pub fn authorizer(mut self, authorizer: impl Authorizer) -> Self {
         self.authorizer = Arc::new(authorizer);
+        self
+    }
+
+    /// How many requests may be at work at once, 600 by default; who comes then is told to come again. Members of
+    /// `system:masters` always get an answer.
+    pub fn max_in_flight(mut self, requests: usize) -> Self {
+        self.in_flight = requests.min(Semaphore::MAX_PERMITS);
         self
     }
 
@@ -95,8 +109,9 @@ impl RestBuilder {
     /// The service.
     #[must_use]
     pub fn build(self) -> Rest {
-        let Self { api, env, authorizer, checks } = self;
-        Rest { shared: Arc::new(Shared { api, env, authorizer, checks }), user: None }
+        let Self { api, env, authorizer, checks, in_flight } = self;
+        let in_flight = Semaphore::new(in_flight);
+        Rest { shared: Arc::new(Shared { api, env, authorizer, checks, in_flight }), user: None }
     }
 }
 
@@ -104,7 +119,7 @@ impl Rest {
     /// A server over an Api; `env` gives it clock and randomness.
     pub fn builder(api: Arc<dyn Api>, env: &Env) -> RestBuilder {
         let env = env.child("rest");
-        RestBuilder { api, env, authorizer: Arc::new(Masters), checks: Vec::new() }
+        RestBuilder { api, env, authorizer: Arc::new(Masters), checks: Vec::new(), in_flight: IN_FLIGHT }
     }
 
     /// The same server, for which requests that do not say who asks come from that user: for use in the process.
@@ -154,6 +169,10 @@ impl Rest {
             return Err(Status::unauthorized());
         }
         let user = known.map_or_else(access::anonymous, access::authenticated);
+        let permit = self.shared.in_flight.try_acquire();
+        if permit.is_err() && !access::is_master(&user) {
+            return Err(Status::too_many());
+        }
         let authorizer = &*self.shared.authorizer;
         let user = access::acting(authorizer, user, &parts.headers).await?;
         let query = Query::parse(parts.uri.query().unwrap_or_default());

@@ -93,6 +93,14 @@ impl Status {
         Self::failure(Reason::RequestEntityTooLarge, format!("Request entity too large: limit is {limit}"))
     }
 
+    /// More requests are at work than may be.
+    pub(super) fn too_many() -> Self {
+        let message = "Too many requests, please try again later.";
+        let after = Some(Duration::from_secs(1));
+        let status = Self { retry_after: after, ..Self::failure(Reason::TooManyRequests, message) };
+        status.with_details(json!({"retryAfterSeconds": 1}))
+    }
+
     /// Who asks is not known.
     pub(super) fn unauthorized() -> Self {
         Self::failure(Reason::Unauthorized, "Unauthorized")

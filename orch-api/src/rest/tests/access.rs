@@ -110,3 +110,38 @@ fn roles_allow_and_give_no_more_than_their_writer_has() {
         server.send(Method::PATCH, &format!("{roles}/small"), &headers, grown).await.expect(403);
     });
 }
+
+/// Everybody may do everything.
+struct Open;
+
+#[async_trait::async_trait]
+impl super::super::Authorizer for Open {
+    async fn authorize(&self, _: &User, _: &super::super::Attributes) -> super::super::Decision {
+        super::super::Decision::Allow
+    }
+}
+
+#[test]
+fn who_comes_when_too_many_are_at_work_is_told_to_come_again() {
+    with(|server| async move {
+        let rest =
+            Rest::builder(server.rest.shared_api(), &server.env).authorizer(Open).max_in_flight(1).build();
+        let jane = rest.acting_as(User::new("jane"));
+        // A body that does not end keeps its request at work.
+        let body = http_body_util::StreamBody::new(futures::stream::pending::<
+            Result<http_body::Frame<Bytes>, super::super::BodyError>,
+        >());
+        let slow = Request::post(MAPS).body(body).unwrap();
+        let mut slow = Box::pin(jane.answer(slow));
+        assert!(futures::poll!(&mut slow).is_pending());
+        let get = || Request::get(MAPS).body(Full::<Bytes>::default()).unwrap();
+        let refused = jane.answer(get()).await;
+        assert_eq!(
+            (refused.status().as_u16(), &refused.headers()["retry-after"]),
+            (429, &"1".parse().unwrap())
+        );
+        assert_eq!(rest.acting_as(admin()).answer(get()).await.status(), 200);
+        drop(slow);
+        assert_eq!(jane.answer(get()).await.status(), 200);
+    });
+}
