@@ -12,6 +12,7 @@
 //!
 //! Only this crate knows how an API server completes, checks and deletes objects. It keeps no bytes itself.
 
+mod amounts;
 pub mod apply;
 mod conform;
 pub mod convert;

@@ -13,6 +13,7 @@ mod change;
 mod create;
 mod delete;
 mod facts;
+mod limits;
 mod managed;
 mod metadata;
 mod patched;

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::ownership::{Failure, Rules, Take};
 use super::{Conflict, Manager, Managers, Operation, codec, last_applied, reset, zero};
+use crate::convert::{self, Form};
 use crate::patch::fields::FieldSet;
 use crate::patch::typed::{Shape, check, is_deeper};
 use crate::schema::MAX_DEPTH;
@@ -66,7 +67,14 @@ impl<'s> Tracker<'s> {
         let full = |version: &orch_core::Str| {
             if group.is_empty() { version.to_string() } else { format!("{group}/{version}") }
         };
-        let versions = kind.versions.iter().map(full).collect();
+        let mut versions: Vec<String> = kind.versions.iter().map(full).collect();
+        // A kind may be served in another group, too.
+        let forms = convert::forms().iter().filter(|form| form.stored == kind.kind);
+        for form in forms.map(Form::api_version) {
+            if !versions.contains(&form) {
+                versions.push(form);
+            }
+        }
         let (api_version, ignored) = (kind.api_version(), reset::fields(kind, subresource));
         Self { kind, api_version, versions, shape, subresource, ignored, now }
     }

@@ -28,7 +28,12 @@ fn what_is_listed_is_served() {
                 }
             }
         }
-        assert_eq!(seen, Registry::built_in().kinds().len());
+        let forms = crate::convert::forms().len();
+        assert_eq!(
+            seen,
+            Registry::built_in().kinds().len() + forms,
+            "other versions and groups are listed, too"
+        );
         for path in ["/apis/nope", "/apis/apps/v9", "/api/v2", "/nope"] {
             assert_eq!(server.get(path).await.expect(404).raw, "404 page not found\n");
         }
