@@ -65,9 +65,11 @@ fn fill(tree: &mut Tree, range: &Value) {
                 }
             }
             let resources = container.make("resources");
-            ["requests", "limits"].iter().filter(|part| resources.is_unset(part)).for_each(|part| {
-                resources.remove(*part);
-            });
+            for part in ["requests", "limits"] {
+                if resources.is_unset(part) {
+                    resources.remove(part);
+                }
+            }
         }
     }
     if !said.is_empty() {
