@@ -165,6 +165,7 @@ mod tests {
 
     use super::*;
 
+    #[expect(clippy::needless_pass_by_value, reason = "tables read better with json! in place")]
     fn range(item: Value) -> Value {
         json!({"spec": {"limits": [item]}})
     }
