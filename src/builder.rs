@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::SignedDuration;
-use orch_api::LocalApi;
+use orch_api::{LocalApi, LocalApiBuilder};
 use orch_core::controller::Controller;
 use orch_core::engine::{Engine, Inspect};
 use orch_core::network::Network;
@@ -52,6 +52,7 @@ pub struct ClusterBuilder {
     runtime_layers: Vec<RuntimeLayer>,
     controllers: Vec<ControllerRecipe>,
     is_isolated: bool,
+    is_alone: bool,
     inspect: Vec<Arc<dyn Inspect>>,
     skew: Option<Skew>,
     kinds: Vec<KindInfo>,
@@ -150,6 +151,31 @@ impl ClusterBuilder {
     #[must_use]
     pub fn isolate_controllers(mut self) -> Self {
         self.is_isolated = true;
+        self
+    }
+
+    /// The API alone, as a kube-apiserver without anything else: no scheduler, and no controllers but those given. What is
+    /// written stays as it is; namespaces that are deleted stay until somebody finalizes them; pods need a service account
+    /// that is there.
+    ///
+    /// ```
+    /// # orch::core::sim::run(1, |env| async move {
+    /// use orch::core::{ApiExt, Key, kind};
+    /// use serde_json::json;
+    /// let cluster = orch::Cluster::builder().env(env).alone().start().await.unwrap();
+    /// let web = json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": "web", "namespace": "default"},
+    ///     "spec": {"replicas": 2, "selector": {"matchLabels": {"app": "web"}}, "template": {
+    ///         "metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "c", "image": "x"}]}}}});
+    /// cluster.api().create(web).await.unwrap();
+    /// cluster.settle().await.unwrap();
+    /// let web = cluster.api().read(&Key::new(kind::REPLICA_SETS, "default", "web")).await.unwrap();
+    /// assert_eq!(web.tree()["status"]["replicas"], 0, "nobody makes pods");
+    /// cluster.shutdown().await.unwrap();
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn alone(mut self) -> Self {
+        self.is_alone = true;
         self
     }
 
@@ -266,7 +292,10 @@ impl ClusterBuilder {
         let store = self.store.take().unwrap_or_else(|| Arc::new(MemStore::new(Arc::clone(&registry))));
         let (network, names) = self.make_network(&env)?;
         let directory = self.make_directory()?;
-        let new_api = new_api(&env, &registry, &*network, &self.timings);
+        // Nodes do not mount the tokens of service accounts yet.
+        let admission =
+            if self.is_alone { LocalApiBuilder::service_accounts } else { std::convert::identity };
+        let new_api = new_api(&env, &registry, &*network, &self.timings, admission);
         let local = new_api(Arc::clone(&store));
         local.bootstrap().await?;
         let api: Arc<dyn Api> = Arc::new(local);
@@ -295,8 +324,9 @@ impl ClusterBuilder {
         // The nodes of a process share its file system, and volumes have unique names.
         let volumes = directory.path().join("volumes");
         let scheduler = self.scheduler.unwrap_or_else(|| Box::new(FrameworkScheduler::default()));
-        let own = controllers(&self.timings, &volumes);
+        let own = if self.is_alone { Vec::new() } else { controllers(&self.timings, &volumes) };
         Recipes {
+            is_alone: self.is_alone,
             env,
             api,
             network,
@@ -401,14 +431,15 @@ fn new_api(
     registry: &Arc<Registry>,
     network: &dyn Network,
     timings: &Timings,
+    admission: fn(LocalApiBuilder) -> LocalApiBuilder,
 ) -> impl Fn(Arc<dyn Store>) -> LocalApi + Send + Sync + use<> {
     let (env, registry, services) = (env.child("api"), Arc::clone(registry), network.ranges().services);
     let toleration = i64::try_from(timings.toleration.as_secs()).unwrap_or(i64::MAX);
     move |store| {
-        LocalApi::builder(store, env.clone(), Arc::clone(&registry))
+        let builder = LocalApi::builder(store, env.clone(), Arc::clone(&registry))
             .service_range(services)
-            .default_toleration_secs(toleration)
-            .build()
+            .default_toleration_secs(toleration);
+        admission(builder).build()
     }
 }
 

@@ -38,10 +38,13 @@ impl Slot {
 impl Parts {
     /// Starts all of them in their order.
     pub(crate) fn start(recipes: Recipes, is_isolated: bool) -> Self {
-        let mut parts: Vec<Part> = vec![Part::Scheduler, Part::Proxy, Part::Names];
+        let mut parts: Vec<Part> = vec![Part::Proxy, Part::Names];
+        if !recipes.is_alone {
+            parts.push(Part::Scheduler);
+        }
         if is_isolated {
             parts.extend(recipes.controllers.iter().map(|recipe| Part::Controller(Arc::clone(&recipe.name))));
-        } else {
+        } else if !recipes.controllers.is_empty() {
             parts.push(Part::Controllers);
         }
         for node in recipes.nodes.keys() {

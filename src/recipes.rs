@@ -48,6 +48,8 @@ pub(crate) struct Recipes {
     pub(crate) network: Arc<dyn Network>,
     pub(crate) names: Names,
     pub(crate) controllers: Vec<ControllerRecipe>,
+    /// Whether there is no scheduler.
+    pub(crate) is_alone: bool,
     pub(crate) inspect: Vec<Arc<dyn Inspect>>,
     /// Has never run: each start runs a copy.
     pub(crate) scheduler: Mutex<Box<dyn Scheduler>>,

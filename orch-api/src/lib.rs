@@ -2,18 +2,29 @@
 //!
 //! - [`LocalApi`]: the [`Api`](orch_core::Api) in process, over any [`Store`](orch_core::Store).
 //! - [`apply`]: manifests as `kubectl apply` applies them.
+//! - [`convert`]: objects that are stored once and served in two forms.
 //! - [`manifest`]: files of manifests, parsed with the place of every field.
+//! - [`patch`]: JSON patch, strategic merge patch, server-side apply.
+//! - [`printers`]: the columns and cells of tables.
+//! - `rest`: the Kubernetes REST API over HTTP and TLS (feature `rest`).
 //! - [`schema`]: the structure of Kubernetes' own kinds.
 //! - [`validate`]: the rules of Kubernetes' own kinds.
 //!
 //! Only this crate knows how an API server completes, checks and deletes objects. It keeps no bytes itself.
 
+mod amounts;
 pub mod apply;
 mod conform;
+pub mod convert;
 mod defaults;
 mod local;
 pub mod manifest;
 mod merge;
+pub mod patch;
+pub mod printers;
+#[cfg(feature = "rest")]
+pub mod rest;
+mod scale;
 pub mod schema;
 mod services;
 mod strategy;

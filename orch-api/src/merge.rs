@@ -57,7 +57,7 @@ pub(crate) fn merged(target: &Value, patch: Value) -> Value {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use proptest::prelude::*;
     use serde_json::json;

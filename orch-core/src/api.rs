@@ -5,7 +5,8 @@ mod write;
 
 pub use ext::ApiExt;
 pub use write::{
-    DeleteOptions, DryRun, FieldValidation, Patch, Precondition, Propagation, Verb, Write, WriteOptions,
+    Conflicts, DeleteOptions, DryRun, FieldValidation, Patch, Precondition, Propagation, Verb, Write,
+    WriteOptions,
 };
 
 use std::sync::Arc;

@@ -80,6 +80,16 @@ pub enum Error {
         /// What is wrong.
         why: String,
     },
+    /// A patch cannot be applied.
+    #[error("the patch of {key} cannot be applied: {why}")]
+    Patch {
+        /// What was to be changed.
+        key: Key,
+        /// Whose fault it is.
+        fault: PatchFault,
+        /// What is wrong, in Kubernetes' words.
+        why: String,
+    },
     /// The user may not do that, or the state of the cluster forbids it.
     #[error("{key} is forbidden: {why}")]
     Forbidden {
@@ -168,9 +178,65 @@ pub enum ConflictCause {
         /// What there is.
         actual: Str,
     },
+    /// Fields of an apply belong to other managers, with other values.
+    #[error("Apply failed with {} {}", .0.len(), FieldConflicts(.0))]
+    Fields(Vec<FieldConflict>),
     /// The state does not allow the change, for example a pod that is bound.
     #[error("{0}")]
     State(String),
+}
+
+/// One field of an apply that another manager has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldConflict {
+    /// The manager as Kubernetes shows it: `"m1"`, `"kubectl" using apps/v1`, `"a" with subresource "status"`.
+    pub manager: String,
+    /// The field: `.spec.template.spec.containers[name="c"].image`.
+    pub field: String,
+}
+
+/// As Kubernetes words them (`managedfields/internal/conflict.go`); ordered by manager.
+struct FieldConflicts<'a>(&'a [FieldConflict]);
+impl fmt::Display for FieldConflicts<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let [one] = self.0 {
+            return write!(f, "conflict: conflict with {}: {}", one.manager, one.field);
+        }
+        f.write_str("conflicts: ")?;
+        let mut last = None;
+        for (at, conflict) in self.0.iter().enumerate() {
+            if last != Some(&conflict.manager) {
+                write!(f, "{}conflicts with {}:", if at > 0 { "\n" } else { "" }, conflict.manager)?;
+                last = Some(&conflict.manager);
+            }
+            write!(f, "\n- {}", conflict.field)?;
+        }
+        Ok(())
+    }
+}
+
+/// What is wrong with a patch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PatchFault {
+    /// It is not a patch.
+    Malformed,
+    /// It does not fit the object. Kubernetes answers 422 and keeps the cause to itself.
+    Unprocessable,
+    /// It has too many operations.
+    TooLarge,
+    /// It does not fit the kind's type. Kubernetes answers 500 without a reason, and the cause alone as the message.
+    Unfit,
+}
+
+impl PatchFault {
+    fn reason(self) -> Reason {
+        match self {
+            Self::Malformed => Reason::BadRequest,
+            Self::Unprocessable => Reason::Invalid,
+            Self::TooLarge => Reason::RequestEntityTooLarge,
+            Self::Unfit => Reason::InternalError,
+        }
+    }
 }
 
 /// The kinds of fault that Kubernetes' validation knows (`apimachinery/pkg/util/validation/field/errors.go`).
@@ -380,6 +446,7 @@ impl Error {
             Self::Ahead { .. } | Self::OutcomeUnknown { .. } => Reason::Timeout,
             Self::BadPage | Self::Malformed { .. } => Reason::BadRequest,
             Self::Invalid { .. } => Reason::Invalid,
+            Self::Patch { fault, .. } => fault.reason(),
             Self::Forbidden { .. } => Reason::Forbidden,
             Self::NotAllowed { .. } => Reason::MethodNotAllowed,
             Self::TooManyRequests { .. } => Reason::TooManyRequests,
@@ -420,6 +487,19 @@ mod tests {
         for reason in Reason::ALL {
             assert!((400..600).contains(&reason.code()), "{reason:?}");
         }
+    }
+
+    #[test]
+    fn conflicts_are_worded_as_kubernetes_words_them() {
+        let conflict =
+            |manager: &str, field: &str| FieldConflict { manager: manager.into(), field: field.into() };
+        let one = ConflictCause::Fields(vec![conflict("\"m1\"", ".data.a")]);
+        assert_eq!(one.to_string(), "Apply failed with 1 conflict: conflict with \"m1\": .data.a");
+        let many = [conflict("\"a\"", ".x"), conflict("\"a\"", ".y"), conflict("\"b\" using v1", ".x")];
+        assert_eq!(
+            ConflictCause::Fields(many.to_vec()).to_string(),
+            "Apply failed with 3 conflicts: conflicts with \"a\":\n- .x\n- .y\nconflicts with \"b\" using v1:\n- .x"
+        );
     }
 
     #[test]

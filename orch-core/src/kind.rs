@@ -129,42 +129,134 @@ macro_rules! kinds {
 }
 
 kinds! {
+    /// `apiservices.apiregistration.k8s.io`
+    API_SERVICES = "apiregistration.k8s.io" / "apiservices";
+    /// `certificatesigningrequests.certificates.k8s.io`
+    CERTIFICATE_SIGNING_REQUESTS = "certificates.k8s.io" / "certificatesigningrequests";
+    /// `clusterroles.rbac.authorization.k8s.io`
+    CLUSTER_ROLES = "rbac.authorization.k8s.io" / "clusterroles";
+    /// `clusterrolebindings.rbac.authorization.k8s.io`
+    CLUSTER_ROLE_BINDINGS = "rbac.authorization.k8s.io" / "clusterrolebindings";
     /// `configmaps`
     CONFIG_MAPS = "" / "configmaps";
     /// `controllerrevisions.apps`
     CONTROLLER_REVISIONS = "apps" / "controllerrevisions";
+    /// `cronjobs.batch`
+    CRON_JOBS = "batch" / "cronjobs";
+    /// `csidrivers.storage.k8s.io`
+    CSI_DRIVERS = "storage.k8s.io" / "csidrivers";
+    /// `csinodes.storage.k8s.io`
+    CSI_NODES = "storage.k8s.io" / "csinodes";
+    /// `csistoragecapacities.storage.k8s.io`
+    CSI_STORAGE_CAPACITIES = "storage.k8s.io" / "csistoragecapacities";
+    /// `customresourcedefinitions.apiextensions.k8s.io`
+    CUSTOM_RESOURCE_DEFINITIONS = "apiextensions.k8s.io" / "customresourcedefinitions";
+    /// `daemonsets.apps`
+    DAEMON_SETS = "apps" / "daemonsets";
     /// `deployments.apps`
     DEPLOYMENTS = "apps" / "deployments";
+    /// `deviceclasses.resource.k8s.io`
+    DEVICE_CLASSES = "resource.k8s.io" / "deviceclasses";
+    /// `endpoints`
+    ENDPOINTS = "" / "endpoints";
     /// `endpointslices.discovery.k8s.io`
     ENDPOINT_SLICES = "discovery.k8s.io" / "endpointslices";
     /// `events`
     EVENTS = "" / "events";
+    /// `flowschemas.flowcontrol.apiserver.k8s.io`
+    FLOW_SCHEMAS = "flowcontrol.apiserver.k8s.io" / "flowschemas";
+    /// `horizontalpodautoscalers.autoscaling`
+    HORIZONTAL_POD_AUTOSCALERS = "autoscaling" / "horizontalpodautoscalers";
+    /// `ingresses.networking.k8s.io`
+    INGRESSES = "networking.k8s.io" / "ingresses";
+    /// `ingressclasses.networking.k8s.io`
+    INGRESS_CLASSES = "networking.k8s.io" / "ingressclasses";
+    /// `ipaddresses.networking.k8s.io`
+    IP_ADDRESSES = "networking.k8s.io" / "ipaddresses";
+    /// `jobs.batch`
+    JOBS = "batch" / "jobs";
     /// `leases.coordination.k8s.io`
     LEASES = "coordination.k8s.io" / "leases";
+    /// `limitranges`
+    LIMIT_RANGES = "" / "limitranges";
+    /// `localsubjectaccessreviews.authorization.k8s.io`
+    LOCAL_SUBJECT_ACCESS_REVIEWS = "authorization.k8s.io" / "localsubjectaccessreviews";
+    /// `mutatingadmissionpolicies.admissionregistration.k8s.io`
+    MUTATING_ADMISSION_POLICIES = "admissionregistration.k8s.io" / "mutatingadmissionpolicies";
+    /// `mutatingadmissionpolicybindings.admissionregistration.k8s.io`
+    MUTATING_ADMISSION_POLICY_BINDINGS = "admissionregistration.k8s.io" / "mutatingadmissionpolicybindings";
+    /// `mutatingwebhookconfigurations.admissionregistration.k8s.io`
+    MUTATING_WEBHOOK_CONFIGURATIONS = "admissionregistration.k8s.io" / "mutatingwebhookconfigurations";
     /// `namespaces`
     NAMESPACES = "" / "namespaces";
+    /// `networkpolicies.networking.k8s.io`
+    NETWORK_POLICIES = "networking.k8s.io" / "networkpolicies";
     /// `nodes`
     NODES = "" / "nodes";
-    /// `persistentvolumeclaims`
-    PERSISTENT_VOLUME_CLAIMS = "" / "persistentvolumeclaims";
     /// `persistentvolumes`
     PERSISTENT_VOLUMES = "" / "persistentvolumes";
+    /// `persistentvolumeclaims`
+    PERSISTENT_VOLUME_CLAIMS = "" / "persistentvolumeclaims";
     /// `pods`
     PODS = "" / "pods";
+    /// `poddisruptionbudgets.policy`
+    POD_DISRUPTION_BUDGETS = "policy" / "poddisruptionbudgets";
+    /// `podtemplates`
+    POD_TEMPLATES = "" / "podtemplates";
     /// `priorityclasses.scheduling.k8s.io`
     PRIORITY_CLASSES = "scheduling.k8s.io" / "priorityclasses";
+    /// `prioritylevelconfigurations.flowcontrol.apiserver.k8s.io`
+    PRIORITY_LEVEL_CONFIGURATIONS = "flowcontrol.apiserver.k8s.io" / "prioritylevelconfigurations";
+    /// `replicationcontrollers`
+    REPLICATION_CONTROLLERS = "" / "replicationcontrollers";
     /// `replicasets.apps`
     REPLICA_SETS = "apps" / "replicasets";
+    /// `resourceclaims.resource.k8s.io`
+    RESOURCE_CLAIMS = "resource.k8s.io" / "resourceclaims";
+    /// `resourceclaimtemplates.resource.k8s.io`
+    RESOURCE_CLAIM_TEMPLATES = "resource.k8s.io" / "resourceclaimtemplates";
+    /// `resourcequotas`
+    RESOURCE_QUOTAS = "" / "resourcequotas";
+    /// `resourceslices.resource.k8s.io`
+    RESOURCE_SLICES = "resource.k8s.io" / "resourceslices";
+    /// `roles.rbac.authorization.k8s.io`
+    ROLES = "rbac.authorization.k8s.io" / "roles";
+    /// `rolebindings.rbac.authorization.k8s.io`
+    ROLE_BINDINGS = "rbac.authorization.k8s.io" / "rolebindings";
+    /// `runtimeclasses.node.k8s.io`
+    RUNTIME_CLASSES = "node.k8s.io" / "runtimeclasses";
     /// `secrets`
     SECRETS = "" / "secrets";
-    /// `serviceaccounts`
-    SERVICE_ACCOUNTS = "" / "serviceaccounts";
+    /// `selfsubjectaccessreviews.authorization.k8s.io`
+    SELF_SUBJECT_ACCESS_REVIEWS = "authorization.k8s.io" / "selfsubjectaccessreviews";
+    /// `selfsubjectreviews.authentication.k8s.io`
+    SELF_SUBJECT_REVIEWS = "authentication.k8s.io" / "selfsubjectreviews";
+    /// `selfsubjectrulesreviews.authorization.k8s.io`
+    SELF_SUBJECT_RULES_REVIEWS = "authorization.k8s.io" / "selfsubjectrulesreviews";
     /// `services`
     SERVICES = "" / "services";
+    /// `serviceaccounts`
+    SERVICE_ACCOUNTS = "" / "serviceaccounts";
+    /// `servicecidrs.networking.k8s.io`
+    SERVICE_CIDRS = "networking.k8s.io" / "servicecidrs";
     /// `statefulsets.apps`
     STATEFUL_SETS = "apps" / "statefulsets";
     /// `storageclasses.storage.k8s.io`
     STORAGE_CLASSES = "storage.k8s.io" / "storageclasses";
+    /// `subjectaccessreviews.authorization.k8s.io`
+    SUBJECT_ACCESS_REVIEWS = "authorization.k8s.io" / "subjectaccessreviews";
+    /// `tokenreviews.authentication.k8s.io`
+    TOKEN_REVIEWS = "authentication.k8s.io" / "tokenreviews";
+    /// `validatingadmissionpolicies.admissionregistration.k8s.io`
+    VALIDATING_ADMISSION_POLICIES = "admissionregistration.k8s.io" / "validatingadmissionpolicies";
+    /// `validatingadmissionpolicybindings.admissionregistration.k8s.io`
+    VALIDATING_ADMISSION_POLICY_BINDINGS = "admissionregistration.k8s.io" / "validatingadmissionpolicybindings";
+    /// `validatingwebhookconfigurations.admissionregistration.k8s.io`
+    VALIDATING_WEBHOOK_CONFIGURATIONS = "admissionregistration.k8s.io" / "validatingwebhookconfigurations";
+    /// `volumeattachments.storage.k8s.io`
+    VOLUME_ATTACHMENTS = "storage.k8s.io" / "volumeattachments";
+    /// `volumeattributesclasses.storage.k8s.io`
+    VOLUME_ATTRIBUTES_CLASSES = "storage.k8s.io" / "volumeattributesclasses";
 }
 
 #[cfg(test)]

@@ -31,11 +31,13 @@ mod typed;
 pub mod view;
 
 pub use api::{
-    Api, ApiExt, DeleteOptions, DryRun, FieldValidation, Patch, Precondition, Propagation, User, Verb, Write,
-    WriteOptions,
+    Api, ApiExt, Conflicts, DeleteOptions, DryRun, FieldValidation, Patch, Precondition, Propagation, User,
+    Verb, Write, WriteOptions,
 };
 pub use env::{Activity, Env, Part, Task};
-pub use error::{ConflictCause, Error, Fault, FaultKind, Reason, Result, WriteOutcome};
+pub use error::{
+    ConflictCause, Error, Fault, FaultKind, FieldConflict, PatchFault, Reason, Result, WriteOutcome,
+};
 pub use feed::Feed;
 pub use informer::{Informer, Poker};
 pub use key::{Key, Revision, Str};
@@ -44,6 +46,6 @@ pub use object::{Header, Live, Object, OwnerReference};
 pub use quantity::Quantity;
 pub use read::{Change, Event, Page, Read, Select, Watch, Watches};
 pub use record::{Recorder, rfc3339, rfc3339_micro};
-pub use registry::{KindInfo, Registry, Scope, Subresource, Taken};
+pub use registry::{KindInfo, Registry, Scope, Subresource, Taken, reviews};
 pub use store::{Expect, Put, Store};
 pub use typed::Objects;

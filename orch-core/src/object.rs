@@ -273,6 +273,25 @@ impl Object {
         Ok(self.with_body(header, body, spans, None))
     }
 
+    /// The same object with other managed fields, given as the JSON of `metadata.managedFields`, for whose form the caller
+    /// vouches; copies no body. Objects may share the bytes.
+    ///
+    /// ```
+    /// use orch_core::{Object, Registry, kind};
+    /// use serde_json::json;
+    /// let info = Registry::built_in().get(kind::CONFIG_MAPS).unwrap();
+    /// let object = Object::encode(&info, &json!({"metadata": {"name": "a", "namespace": "b"}})).unwrap();
+    /// let owned = object.with_managed_fields(Some(r#"[{"manager":"me"}]"#.into()));
+    /// assert_eq!(owned.to_tree()["metadata"]["managedFields"][0]["manager"], "me");
+    /// assert_eq!(owned.with_managed_fields(None).managed_fields(), None);
+    /// ```
+    #[must_use]
+    pub fn with_managed_fields(&self, managed: Option<Bytes>) -> Self {
+        let Inner { key, header, body, spans, .. } = &*self.inner;
+        let (key, header, body, spans) = (key.clone(), header.clone(), body.clone(), spans.clone());
+        Self { revision: self.revision, inner: Arc::new(Inner { key, header, managed, body, spans }) }
+    }
+
     fn with_body(&self, header: Header, body: Bytes, spans: Spans, managed: Option<Bytes>) -> Self {
         let key = self.inner.key.clone();
         let managed = managed.or_else(|| self.inner.managed.clone());

@@ -8,6 +8,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::{Kind, Str, kind};
 
+mod rows;
+
+pub use rows::reviews;
+
 /// Whether objects of a kind stand in a namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
@@ -34,6 +38,8 @@ pub enum Subresource {
     Eviction,
     /// `finalize`: removes finalizers of a namespace.
     Finalize,
+    /// `approval`: says whether a certificate may be issued.
+    Approval,
 }
 
 impl Subresource {
@@ -47,6 +53,7 @@ impl Subresource {
             Self::Binding => "binding",
             Self::Eviction => "eviction",
             Self::Finalize => "finalize",
+            Self::Approval => "approval",
         }
     }
 }
@@ -173,7 +180,11 @@ impl Registry {
     /// A registry of the kinds that this crate names.
     #[must_use]
     pub fn built_in() -> Self {
-        let kinds = built_in_kinds().into_iter().map(|info| (info.kind, Arc::new(info))).collect();
+        let kinds = built_in_kinds()
+            .into_iter()
+            .chain(rows::stored())
+            .map(|info| (info.kind, Arc::new(info)))
+            .collect();
         Self { kinds: RwLock::new(kinds) }
     }
 

@@ -146,6 +146,9 @@ mod tests {
             });
             let key = orch_core::Key::cluster(kind::PERSISTENT_VOLUMES, "pvc-1");
             api.one(Write::create(key.clone(), tree)).await.unwrap();
+            // Nobody here protects volumes that are in use.
+            let own = json!({"metadata": {"finalizers": [FINALIZER]}});
+            api.one(Write::merge(key.clone(), own)).await.unwrap();
             let disk = MemoryDisk::default();
             let agent = env.child("agent");
             let work = run_on(disk, Arc::clone(&api), agent.clone(), "n1", "/volumes".into());

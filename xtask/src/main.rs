@@ -10,6 +10,7 @@
 //!     /tmp/kv/kubernetes_validate/kubernetes-json-schema/v1.36.0-local/_definitions.json
 //! ```
 
+mod protobuf;
 mod schema;
 
 use std::io::Write;
@@ -25,13 +26,19 @@ kubernetes-validate (Apache-2.0):
   unzip -q /tmp/kv/kubernetes_validate-*.whl -d /tmp/kv
 
 The file is /tmp/kv/kubernetes_validate/kubernetes-json-schema/v1.36.0-local/_definitions.json.
-It is an input only and is not committed.";
+It is an input only and is not committed.
+
+       cargo run -p xtask -- protobuf <directory>
+
+Writes orch-api/src/rest/protobuf/table.txt from the Go types below a directory that has checkouts of the
+repositories kubernetes/api, kubernetes/apimachinery and kubernetes/apiextensions-apiserver (Apache-2.0).";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let outcome = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["schema", definitions] => write_schema(Path::new(definitions), &default_output()),
         ["schema", definitions, output] => write_schema(Path::new(definitions), Path::new(output)),
+        ["protobuf", root] => write_protobuf(Path::new(root)),
         _ => Err(USAGE.to_owned()),
     };
     let (stream, code): (&mut dyn Write, _) = match outcome {
@@ -46,6 +53,13 @@ fn main() -> ExitCode {
 
 fn default_output() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../orch-api/src/schema/table.bin")
+}
+
+fn write_protobuf(root: &Path) -> Result<String, String> {
+    let table = protobuf::table(root)?;
+    let output = Path::new(env!("CARGO_MANIFEST_DIR")).join("../orch-api/src/rest/protobuf/table.txt");
+    std::fs::write(&output, &table).map_err(|error| format!("{}: {error}", output.display()))?;
+    Ok(format!("{}: {} types, {} bytes", output.display(), table.lines().count(), table.len()))
 }
 
 fn write_schema(definitions: &Path, output: &Path) -> Result<String, String> {

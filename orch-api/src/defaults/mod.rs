@@ -4,8 +4,11 @@
 //! always writes. Not admission and not allocation: nothing here depends on other objects. The invariant: defaulting
 //! twice is defaulting once.
 
+pub(crate) mod batch;
 mod cluster;
 mod container;
+pub(crate) mod extension;
+pub(crate) mod network;
 mod pod;
 mod service;
 mod storage;
@@ -34,6 +37,15 @@ pub(crate) fn metadata(tree: &mut Tree) {
     {
         if metadata.contains_key(field) && metadata.is_unset(field) {
             metadata.remove(field);
+        }
+    }
+}
+
+/// The times of a status' conditions, which Kubernetes' encoder always writes.
+pub(crate) fn conditions(status: &mut Tree, times: &[&str]) {
+    for condition in status.objects_mut("conditions") {
+        for time in times {
+            condition.entry(*time).or_insert(serde_json::Value::Null);
         }
     }
 }

@@ -80,11 +80,7 @@ pub(crate) fn pod_status(status: &mut Tree) {
     if status.at("hostIP").is_some() {
         addresses(status, "hostIP", "hostIPs");
     }
-    for condition in status.objects_mut("conditions") {
-        for time in ["lastProbeTime", "lastTransitionTime"] {
-            condition.entry(time).or_insert(Value::Null);
-        }
-    }
+    super::conditions(status, &["lastProbeTime", "lastTransitionTime"]);
 }
 
 /// The older single field and the first of the list say the same (`pkg/apis/core/v1/conversion.go`).

@@ -1,5 +1,7 @@
 //! Objects as a Kubernetes 1.36 API server answered them, and the property that defaulting is done once.
 
+mod more;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -233,6 +235,19 @@ fn trees() -> impl Strategy<Value = Value> {
             "serviceAccount",
             "hostNetwork",
             "dataSource",
+            "webhooks",
+            "clientConfig",
+            "service",
+            "rules",
+            "names",
+            "versions",
+            "jobTemplate",
+            "manualSelector",
+            "behavior",
+            "policyTypes",
+            "egress",
+            "devices",
+            "queuing",
         ]);
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
@@ -253,7 +268,8 @@ proptest! {
             persistent_volume, persistent_volume_claim, storage_class, deployment, replica_set, stateful_set,
         ];
         if let Value::Object(tree) = tree {
-            for defaults in all.into_iter().chain([pod_status as fn(&mut Tree), node_status, service_status]) {
+            let later = more::ALL.iter().copied();
+            for defaults in all.into_iter().chain([pod_status as fn(&mut Tree), node_status, service_status]).chain(later) {
                 let mut once = tree.clone();
                 defaults(&mut once);
                 let mut twice = once.clone();

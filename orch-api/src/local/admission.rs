@@ -1,7 +1,8 @@
 //! Admission as a default cluster has it: what depends on other objects, or changes objects for policy's sake.
 //!
-//! NamespaceLifecycle, Priority, DefaultTolerationSeconds, DefaultStorageClass, TaintNodesByCondition
-//! (`plugin/pkg/admission`, `apiserver/pkg/admission/plugin/namespace/lifecycle`). Not quota, not limits, no web hooks.
+//! NamespaceLifecycle, LimitRanger, ServiceAccount where it is asked for, Priority, DefaultTolerationSeconds,
+//! DefaultStorageClass, TaintNodesByCondition (`plugin/pkg/admission`,
+//! `apiserver/pkg/admission/plugin/namespace/lifecycle`). Not quota, no web hooks.
 
 use orch_core::{Error, Key, Result, kind};
 use serde_json::{Value, json};
@@ -29,9 +30,7 @@ impl Of<'_> {
             NamespaceState::Absent => {
                 Err(Error::NotFound { key: Key::cluster(kind::NAMESPACES, namespace.clone()) })
             }
-            NamespaceState::Terminating => Err(self.forbidden(format!(
-                "unable to create new content in namespace {namespace} because it is being terminated"
-            ))),
+            NamespaceState::Terminating => Err(self.forbidden(terminating(namespace))),
         }
     }
 
@@ -47,6 +46,10 @@ impl Of<'_> {
     pub(super) async fn admit_create(&self, tree: &mut Tree, facts: &mut Facts<'_>) -> Result<()> {
         match self.info.kind {
             kind if kind == kind::PODS => {
+                if self.api.shared.has_accounts {
+                    self.account(tree, facts).await?;
+                }
+                self.limit(tree, facts).await?;
                 let spec = tree.make("spec");
                 self.priority(spec, facts).await?;
                 self.admit_change(tree);
@@ -54,6 +57,7 @@ impl Of<'_> {
             kind if kind == kind::NODES => not_ready(tree.make("spec")),
             kind if kind == kind::PRIORITY_CLASSES => self.one_default(tree, facts).await?,
             kind if kind == kind::PERSISTENT_VOLUME_CLAIMS => {
+                self.limit(tree, facts).await?;
                 let beta = "volume.beta.kubernetes.io/storage-class";
                 let annotated =
                     tree["metadata"].object_at("annotations").is_some_and(|all| all.contains_key(beta));
@@ -124,6 +128,11 @@ impl Of<'_> {
             _ => Ok(()),
         }
     }
+}
+
+/// Why nothing is created in a namespace that is going.
+pub(crate) fn terminating(namespace: &str) -> String {
+    format!("unable to create new content in namespace {namespace} because it is being terminated")
 }
 
 /// A new node takes no pods until it says that it is ready.

@@ -6,11 +6,12 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use orch_core::{DryRun, Error, Key, Kind, KindInfo, Live, Put, Result, Revision, Verb, Write, kind};
+use orch_core::{DryRun, Error, Key, Kind, KindInfo, Live, Patch, Put, Result, Revision, Verb, Write, kind};
 use serde_json::Value;
 
 use super::facts::Facts;
 use super::{LocalApi, settle};
+use crate::convert::{self, Form};
 use crate::services::Claim;
 use crate::strategy::Strategy;
 
@@ -26,6 +27,8 @@ pub(super) struct Item {
     pub(super) write: Write,
     at: usize,
     tries: u32,
+    /// Whether the object is too large with its managed fields.
+    is_untracked: bool,
 }
 
 /// What is to be done for a write.
@@ -70,13 +73,20 @@ pub(super) struct Of<'a> {
     pub(super) info: Arc<KindInfo>,
     pub(super) strategy: Strategy,
     pub(super) write: &'a mut Write,
+    /// The form in which the object was sent or is patched, if it is not the stored one.
+    pub(super) form: Option<&'static Form>,
+    /// Whether the managed fields are given up.
+    pub(super) is_untracked: bool,
 }
 
 pub(super) async fn run(api: &LocalApi, writes: Vec<Write>) -> Vec<Result<Live>> {
     let mut answers: Vec<Option<Result<Live>>> = Vec::new();
     answers.resize_with(writes.len(), || None);
-    let mut pending: Vec<Item> =
-        writes.into_iter().enumerate().map(|(at, write)| Item { write, at, tries: 0 }).collect();
+    let mut pending: Vec<Item> = writes
+        .into_iter()
+        .enumerate()
+        .map(|(at, write)| Item { write, at, tries: 0, is_untracked: false })
+        .collect();
     while !pending.is_empty() {
         let (round, rest) = split(pending);
         let again = self::round(api, round, &mut answers).await;
@@ -126,7 +136,7 @@ async fn round(api: &LocalApi, items: Vec<Item>, answers: &mut [Option<Result<Li
     let mut facts = Facts::new(api);
     let (mut puts, mut waiting) = (Vec::with_capacity(items.len()), Vec::with_capacity(items.len()));
     for mut item in items {
-        match prepare(api, &mut item.write, &mut facts).await {
+        match prepare(api, &mut item, &mut facts).await {
             Ok(Step::Commit(commit)) if item.write.options.dry_run == DryRun::Off => {
                 puts.push(commit.put);
                 waiting.push((item, commit.answer, commit.claim));
@@ -192,7 +202,8 @@ async fn conclude(
     }
 }
 
-/// Whether a write that was not done is worth another try; brings a create into the state for it.
+/// Whether a write that was not done is worth another try; brings a create into the state for it. An object that is too large
+/// is tried once without its managed fields, unless it is applied (`apiserver/pkg/endpoints/handlers/{create,update,patch}.go`).
 fn may_retry(item: &mut Item, error: &Error, answer: &Live) -> bool {
     let write = &mut item.write;
     match (error, &mut write.verb) {
@@ -208,6 +219,17 @@ fn may_retry(item: &mut Item, error: &Error, answer: &Live) -> bool {
             }
             generated
         }
+        (Error::TooLarge { .. }, verb) => {
+            let is_apply = matches!(verb, Verb::Patch(Patch::Apply { .. }));
+            let is_first = !std::mem::replace(&mut item.is_untracked, true);
+            match verb {
+                // These trees were taken for the first try.
+                Verb::Create(tree) => *tree = answer.tree(),
+                verb if write.precondition.revision.is_some() => *verb = Verb::Update(answer.tree()),
+                _ => {}
+            }
+            is_first && !is_apply && answer.managed_fields().is_some()
+        }
         (Error::AlreadyExists { .. } | Error::Conflict { .. } | Error::NotFound { .. }, _) => {
             write.precondition.revision.is_none() && item.tries < TRIES
         }
@@ -215,8 +237,9 @@ fn may_retry(item: &mut Item, error: &Error, answer: &Live) -> bool {
     }
 }
 
-async fn prepare(api: &LocalApi, write: &mut Write, facts: &mut Facts<'_>) -> Result<Step> {
-    use orch_core::Subresource::{Binding, Eviction, Finalize, None, Scale, Status};
+async fn prepare(api: &LocalApi, item: &mut Item, facts: &mut Facts<'_>) -> Result<Step> {
+    use orch_core::Subresource::{Approval, Binding, Eviction, Finalize, None, Scale, Status};
+    let (write, is_untracked) = (&mut item.write, item.is_untracked);
     let (info, strategy) = facts.kind(&write.key)?;
     let subresource = write.subresource;
     let not_allowed = |what| Err(Error::NotAllowed { kind: info.kind, what });
@@ -227,14 +250,15 @@ async fn prepare(api: &LocalApi, write: &mut Write, facts: &mut Facts<'_>) -> Re
         (Verb::Create(_), None) => Do::Create,
         (Verb::Create(_), Binding) => Do::Bind,
         (Verb::Create(_), Eviction) => Do::Evict,
-        (Verb::Update(_) | Verb::Patch(_), Status) => Do::Status,
+        (Verb::Update(_) | Verb::Patch(_), Status | Approval) => Do::Status,
         (Verb::Update(_) | Verb::Patch(_), None | Scale | Finalize) => Do::Change,
         (Verb::Delete(_), None) => Do::Delete,
         (Verb::Create(_), _) => return not_allowed("create of that subresource"),
         (Verb::Delete(_), _) => return not_allowed("delete of that subresource"),
         _ => return not_allowed("update of that subresource"),
     };
-    let of = Of { api, info, strategy, write };
+    let form = write.options.api_version.as_deref().and_then(|version| convert::named(info.kind, version));
+    let of = Of { api, info, strategy, write, form, is_untracked };
     match verb {
         Do::Create => of.create(facts).await,
         Do::Bind => of.bind().await,

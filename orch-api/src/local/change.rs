@@ -13,27 +13,33 @@ use serde_json::{Value, json};
 
 use super::batch::{Commit, Of, Step};
 use super::facts::Facts;
-use super::{metadata, removal};
+use super::managed::Managed;
+use super::patched::Patched;
+use super::{managed, metadata, removal};
 use crate::conform::{check_patch, malformed};
+use crate::convert::Form;
 use crate::merge::merged;
 use crate::services::{self, Claim};
 use crate::strategy::{Generation, Strategy};
-use crate::tree::{Get, Set, Tree};
+use crate::tree::{Get, Set, Tree, type_of};
 use crate::{defaults, merge_patch};
 
 impl Of<'_> {
     pub(super) async fn change(mut self, facts: &mut Facts<'_>) -> Result<Step> {
         let stored = match self.stored().await {
             Err(Error::NotFound { .. }) if self.makes_absent() => {
-                let Verb::Update(tree) = &self.write.verb else { return Err(self.not_allowed("update")) };
-                let tree = Value::clone(tree);
-                return self.begin(tree, facts).await;
+                let new = match &self.write.verb {
+                    Verb::Update(tree) => Value::clone(tree).into(),
+                    _ => self.applied(None)?,
+                };
+                return self.begin(new, facts).await;
             }
             stored => stored?,
         };
         self.expect(&stored)?;
         let old = stored.tree();
-        let new = self.changed(&old)?;
+        let mut new = self.changed(&stored, &old)?;
+        self.in_stored_form(&mut new.tree)?;
         self.replace(&stored, &old, new)
     }
 
@@ -42,9 +48,13 @@ impl Of<'_> {
         Ok(self.api.shared.recent.enrich(stored))
     }
 
-    /// Whether the update of an absent object creates it: not when the client knew an object.
+    /// Whether the write of an absent object creates it: an update does not when the client knew an object.
     fn makes_absent(&self) -> bool {
-        let Verb::Update(tree) = &self.write.verb else { return false };
+        let tree = match &self.write.verb {
+            Verb::Update(tree) => tree,
+            Verb::Patch(Patch::Apply { .. }) => return self.write.subresource == Subresource::None,
+            _ => return false,
+        };
         let known = |field| tree.object_at("metadata").is_some_and(|metadata| !metadata.is_unset(field));
         self.write.subresource == Subresource::None
             && self.strategy.row.creates_on_update()
@@ -74,39 +84,49 @@ impl Of<'_> {
     }
 
     /// The object as the client wants it, before the server completes it.
-    fn changed(&mut self, old: &Arc<Value>) -> Result<Value> {
+    fn changed(&mut self, stored: &Live, old: &Arc<Value>) -> Result<Patched> {
+        let patched = self.patched(stored)?;
+        if self.write.subresource == Subresource::None {
+            self.check_merge()?;
+        }
         let once = self.write.precondition.revision.is_some();
         match (self.write.subresource, &mut self.write.verb) {
-            (Subresource::None, Verb::Update(tree)) if once => Ok(Arc::unwrap_or_clone(std::mem::take(tree))),
-            (Subresource::None, Verb::Update(tree)) => Ok(Value::clone(tree)),
-            (Subresource::None, Verb::Patch(Patch::Merge(patch))) => {
-                must_be_object(&self.info, patch)?;
-                if let Some(ty) = self.strategy.ty {
-                    check_patch(&self.info, patch, ty, self.write.options.field_validation)?;
-                }
+            (Subresource::None, Verb::Update(tree)) if once => {
+                Ok(Arc::unwrap_or_clone(std::mem::take(tree)).into())
+            }
+            (Subresource::None, Verb::Update(tree)) => Ok(Value::clone(tree).into()),
+            (Subresource::None, Verb::Patch(Patch::Merge(patch))) if patched.is_none() => {
                 let patch =
                     if once { Arc::unwrap_or_clone(std::mem::take(patch)) } else { Value::clone(patch) };
-                Ok(merged(old, patch))
+                Ok(merged(old, patch).into())
             }
-            (Subresource::Scale, verb) => part(&self.info, old, verb, "replicas", json!(0)),
-            (_, verb) => part(&self.info, old, verb, "finalizers", Value::Null),
+            (Subresource::Scale, verb) => part(&self.info, old, verb, patched, "replicas", json!(0)),
+            (Subresource::Finalize, verb) => part(&self.info, old, verb, patched, "finalizers", Value::Null),
+            _ => patched.ok_or_else(|| self.not_allowed("that patch")),
         }
     }
 
+    /// Checks a merge patch as far as that can be done before it is merged.
+    pub(super) fn check_merge(&self) -> Result<()> {
+        let Verb::Patch(Patch::Merge(patch)) = &self.write.verb else { return Ok(()) };
+        must_be_object(&self.info, patch)?;
+        let Some(ty) = self.form.map_or(self.strategy.ty, Form::ty) else { return Ok(()) };
+        check_patch(&self.info, patch, ty, self.write.options.field_validation)
+            .map_err(|error| self.of_patch(error))
+    }
+
     /// Completes the new state and writes it over the old one.
-    fn replace(&mut self, stored: &Live, old: &Arc<Value>, mut new: Value) -> Result<Step> {
+    fn replace(&mut self, stored: &Live, old: &Arc<Value>, new: Patched) -> Result<Step> {
+        let Patched { tree: mut new, managers } = new;
         let info = Arc::clone(&self.info);
         let empty = Tree::new();
         let before = old.as_object().unwrap_or(&empty);
-        metadata::identify(&info, &self.write.key, metadata::root(&info, &mut new)?)?;
-        self.conform(&mut new)?;
+        let given = self.complete(before, &mut new)?;
+        let managed = match managers {
+            Some(managers) => Managed::Now(managers),
+            None => self.tracked(Some((stored, old)), &new, given.as_ref()),
+        };
         let fields = metadata::root(&info, &mut new)?;
-        metadata::carry_over(fields.make("metadata"), before.object_at("metadata").unwrap_or(&empty));
-        if Strategy::owns_status(&info) {
-            fields.copy_from(before, "status");
-        }
-        (self.strategy.row.defaults)(fields);
-        defaults::metadata(fields);
         if self.write.subresource != Subresource::Finalize {
             (self.strategy.row.update)(fields, before);
         }
@@ -114,7 +134,7 @@ impl Of<'_> {
         if let Some(spec) = self.service_spec(fields) {
             services::families(spec, self.api.shared.services.family());
         }
-        if new == **old {
+        if new == **old && managed.is_same(stored) {
             return Ok(Step::Done(stored.clone()));
         }
         let fields = metadata::root(&info, &mut new)?;
@@ -124,12 +144,29 @@ impl Of<'_> {
         self.validate(&new, Some(old), self.write.subresource)?;
         let claim = self.allocate(&mut new, Some(old))?;
         let object = encode(&info, stored, &new, before).inspect_err(|_| self.abandon(claim.as_ref()))?;
-        let answer = Live::fresh(object, Arc::new(new));
+        let answer = Live::fresh(managed.put(object, Some(stored), &self.api.shared.texts), Arc::new(new));
         if removal::is_due(self.strategy.row.deletion, &answer) {
             self.abandon(claim.as_ref());
             return Ok(self.remove(stored, answer));
         }
         Ok(Commit { claim, ..Commit::replace(answer, stored.revision()) }.into())
+    }
+
+    /// Gives a new state the form of its kind, what is the server's of the old one, and defaults. Returns the managed
+    /// fields that the client sent.
+    fn complete(&self, before: &Tree, new: &mut Value) -> Result<Option<Value>> {
+        let (info, empty) = (&self.info, Tree::new());
+        metadata::identify(info, &self.write.key, metadata::root(info, new)?)?;
+        self.conform(new).map_err(|error| self.of_patch(error))?;
+        let fields = metadata::root(info, new)?;
+        let given = managed::take(fields);
+        metadata::carry_over(fields.make("metadata"), before.object_at("metadata").unwrap_or(&empty));
+        if Strategy::owns_status(info) {
+            fields.copy_from(before, "status");
+        }
+        (self.strategy.row.defaults)(fields);
+        defaults::metadata(fields);
+        Ok(given)
     }
 
     /// The spec, when the object is a service.
@@ -158,22 +195,29 @@ fn encode(info: &KindInfo, stored: &Object, new: &Value, before: &Tree) -> Resul
         _ => before.get(name) == Some(value),
     };
     let fields = new.as_object().filter(|fields| fields.len() == before.len());
-    if stored.managed_fields().is_none() && fields.is_some_and(|fields| fields.iter().all(is_kept)) {
+    if fields.is_some_and(|fields| fields.iter().all(is_kept)) {
         return stored.with_part(info, Part::Spec, &new["spec"]);
     }
     Object::encode(info, new)
 }
 
 /// The object with another value of one field of its spec, which a subresource's tree or patch gives.
-fn part(info: &KindInfo, old: &Arc<Value>, verb: &Verb, field: &str, absent: Value) -> Result<Value> {
+fn part(
+    info: &KindInfo,
+    old: &Arc<Value>,
+    verb: &Verb,
+    patched: Option<Patched>,
+    field: &str,
+    absent: Value,
+) -> Result<Patched> {
     let mut new = Value::clone(old);
     let spec = metadata::root(info, &mut new)?.make("spec");
-    match verb {
-        Verb::Update(tree) => {
-            let value = tree.object_at("spec").and_then(|spec| spec.at(field)).cloned().unwrap_or(absent);
-            spec.put(field, value);
-        }
-        Verb::Patch(Patch::Merge(patch)) => {
+    let of = |tree: &Value| tree.object_at("spec").and_then(|spec| spec.at(field)).cloned();
+    let (patched, managers) = patched.map(|patched| (patched.tree, patched.managers)).unzip();
+    match (verb, &patched) {
+        (Verb::Update(tree), _) => spec.put(field, of(tree).unwrap_or(absent)),
+        (_, Some(tree)) => spec.put(field, of(tree).unwrap_or(absent)),
+        (Verb::Patch(Patch::Merge(patch)), _) => {
             must_be_object(info, patch)?;
             if let Some(change) = patch.object_at("spec").and_then(|spec| spec.get(field)) {
                 let mut value = spec.get(field).cloned().unwrap_or_default();
@@ -186,15 +230,17 @@ fn part(info: &KindInfo, old: &Arc<Value>, verb: &Verb, field: &str, absent: Val
     if spec.get(field).is_some_and(Value::is_null) {
         spec.remove(field);
     }
-    Ok(new)
+    Ok(Patched { tree: new, managers: managers.flatten() })
 }
 
 /// A merge patch of an object is one itself.
-pub(super) fn must_be_object(info: &KindInfo, patch: &Value) -> Result<()> {
+fn must_be_object(info: &KindInfo, patch: &Value) -> Result<()> {
     if patch.is_object() {
         Ok(())
     } else {
-        Err(malformed(info, "error decoding patch: it is not a JSON object"))
+        let found = type_of(patch);
+        let why = "into Go value of type map[string]interface {}";
+        Err(malformed(info, format!("error decoding patch: json: cannot unmarshal {found} {why}")))
     }
 }
 
@@ -209,7 +255,17 @@ fn counts(generation: Generation, new: &Tree, old: &Tree) -> bool {
     match generation {
         Generation::Not => false,
         Generation::Spec => new.get("spec") != old.get("spec"),
+        Generation::SpecAndAnnotations => {
+            new.get("spec") != old.get("spec") || annotations(new).ne(annotations(old))
+        }
         Generation::Content => content(&["metadata", "status", "apiVersion", "kind"]),
         Generation::ContentAndLabels => content(&["metadata"]) || labels(new) != labels(old),
     }
+}
+
+/// The annotations that a generation counts. Kubernetes' own controller writes its ones through the status, where nothing
+/// is counted; here it writes them to the object.
+fn annotations(tree: &Tree) -> impl Iterator<Item = (&String, &Value)> {
+    let annotations = tree.object_at("metadata").and_then(|metadata| metadata.object_at("annotations"));
+    annotations.into_iter().flatten().filter(|(name, _)| !name.starts_with("deployment.kubernetes.io/"))
 }

@@ -2,15 +2,20 @@
 
 use std::sync::Arc;
 
-use orch_core::{Error, Fault, FaultKind, Key, Live, Object, Result, Subresource, Verb};
+use orch_core::{Error, Fault, FaultKind, Key, Live, Object, Result, Subresource, Verb, kind};
 use serde_json::Value;
 
 use super::batch::{Commit, Of, Step};
 use super::facts::Facts;
-use super::metadata;
+use super::managed::Managed;
+use super::patched::Patched;
+use super::{managed, metadata};
 use crate::strategy::{Generation, Strategy};
 use crate::tree::{Get, Set, Tree};
-use crate::{defaults, services};
+use crate::{convert, defaults, services};
+
+/// Why an object is not created that has a revision.
+pub(crate) const REVISION_SET: &str = "resourceVersion should not be set on objects to be created";
 
 /// Characters that a generated name keeps of its prefix: 63 less those of the suffix.
 const PREFIX: usize = 58;
@@ -20,22 +25,24 @@ impl Of<'_> {
         let Verb::Create(tree) = &mut self.write.verb else { return Err(self.not_allowed("create")) };
         // A copy only if the caller still holds the tree; a create is done once.
         let tree = Arc::unwrap_or_clone(std::mem::take(tree));
-        self.begin(tree, facts).await
+        self.begin(tree.into(), facts).await
     }
 
     /// Makes a tree the new object that it describes.
-    pub(super) async fn begin(&mut self, mut tree: Value, facts: &mut Facts<'_>) -> Result<Step> {
+    pub(super) async fn begin(&mut self, new: Patched, facts: &mut Facts<'_>) -> Result<Step> {
+        let Patched { mut tree, managers } = new;
+        self.in_stored_form(&mut tree)?;
         let (info, env) = (Arc::clone(&self.info), &self.api.shared.env);
         let fields = metadata::root(&info, &mut tree)?;
         metadata::identify(&info, &self.write.key, fields)?;
         if !fields["metadata"].is_unset("resourceVersion") {
-            let why = "resourceVersion should not be set on objects to be created";
-            return Err(crate::conform::malformed(&info, why));
+            return Err(crate::conform::malformed(&info, REVISION_SET));
         }
         self.conform(&mut tree)?;
         self.admit_namespace(facts).await?;
         let fields = metadata::root(&info, &mut tree)?;
         let now = metadata::seconds(env.now());
+        let given = managed::take(fields);
         let head = fields.make("metadata");
         metadata::begin(head, &env.uuid(), &now);
         if head.is_unset("name") {
@@ -46,6 +53,11 @@ impl Of<'_> {
         }
         (self.strategy.row.defaults)(fields);
         defaults::metadata(fields);
+        let managed = match managers {
+            Some(managers) => Managed::Now(managers),
+            None => self.tracked(None, &tree, given.as_ref()),
+        };
+        let fields = metadata::root(&info, &mut tree)?;
         self.admit_create(fields, facts).await?;
         (self.strategy.row.create)(fields);
         if Strategy::owns_status(&info) {
@@ -60,7 +72,8 @@ impl Of<'_> {
         self.validate(&tree, None, Subresource::None)?;
         let claim = self.allocate(&mut tree, None)?;
         let object = Object::encode(&info, &tree).inspect_err(|_| self.abandon(claim.as_ref()))?;
-        Ok(Commit { claim, ..Commit::create(Live::fresh(object, Arc::new(tree))) }.into())
+        let answer = Live::fresh(managed.put(object, None, &self.api.shared.texts), Arc::new(tree));
+        Ok(Commit { claim, ..Commit::create(answer) }.into())
     }
 
     fn generate_name(&self, metadata: &mut Tree) -> Result<()> {
@@ -103,9 +116,38 @@ impl Of<'_> {
         }
     }
 
+    /// Makes an object that was sent in another form than the stored one what is stored.
+    pub(super) fn in_stored_form(&mut self, tree: &mut Value) -> Result<()> {
+        self.form = convert::sent_as(self.info.kind, tree);
+        let Some(form) = self.form else { return Ok(()) };
+        if let Some(ty) = form.ty() {
+            crate::conform::conform(&self.info, tree, ty, self.write.options.field_validation)?;
+        }
+        form.to_stored(tree);
+        Ok(())
+    }
+
+    /// What is stored, in the form in which it is patched.
+    pub(super) fn in_sent_form(&self, tree: Arc<Value>) -> Arc<Value> {
+        let Some(form) = self.form else { return tree };
+        let mut tree = Value::clone(&tree);
+        form.from_stored(&mut tree);
+        Arc::new(tree)
+    }
+
+    /// Every fault; an event that was sent in its newer form is judged in that form.
+    fn faults(&self, new: &Value, old: Option<&Value>, subresource: Subresource) -> Vec<Fault> {
+        let sent = self.form.filter(|form| form.stored == kind::EVENTS).map(|form| {
+            let mut sent = new.clone();
+            form.from_stored(&mut sent);
+            sent
+        });
+        crate::validate::validate(self.info.kind, sent.as_ref().unwrap_or(new), old, subresource)
+    }
+
     /// Every rule of the kind.
     pub(super) fn validate(&self, new: &Value, old: Option<&Value>, subresource: Subresource) -> Result<()> {
-        match crate::validate::validate(self.info.kind, new, old, subresource) {
+        match self.faults(new, old, subresource) {
             faults if faults.is_empty() => Ok(()),
             faults => {
                 // A generated name is in the object only.

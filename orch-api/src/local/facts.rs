@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use orch_core::{Error, Key, KindInfo, Live, Result, Revision, Select, Str, kind};
+use orch_core::{Error, Key, KindInfo, Live, Object, Result, Revision, Select, Str, kind};
 use serde_json::Value;
 
 use super::LocalApi;
@@ -32,12 +32,13 @@ pub(super) struct Facts<'a> {
     api: &'a LocalApi,
     namespaces: BTreeMap<Str, NamespaceState>,
     default_priority: Option<Option<PriorityClass>>,
+    limits: BTreeMap<Str, Arc<Vec<Value>>>,
     kind: Option<(Arc<KindInfo>, Strategy)>,
 }
 
 impl<'a> Facts<'a> {
     pub(super) fn new(api: &'a LocalApi) -> Self {
-        Self { api, namespaces: BTreeMap::new(), default_priority: None, kind: None }
+        Self { api, namespaces: BTreeMap::new(), default_priority: None, limits: BTreeMap::new(), kind: None }
     }
 
     /// What is known of a kind; the writes of a batch are mostly of one.
@@ -53,7 +54,8 @@ impl<'a> Facts<'a> {
         Ok((info, strategy))
     }
 
-    async fn find(&self, key: &Key) -> Result<Option<Live>> {
+    /// An object, if it is there.
+    pub(super) async fn find(&self, key: &Key) -> Result<Option<Live>> {
         match self.api.shared.store.get(key, Revision::ZERO).await {
             Ok(live) => Ok(Some(live)),
             Err(Error::NotFound { .. }) => Ok(None),
@@ -74,6 +76,18 @@ impl<'a> Facts<'a> {
         };
         self.namespaces.insert(name.clone(), state);
         Ok(state)
+    }
+
+    /// The LimitRanges of a namespace.
+    pub(super) async fn limit_ranges(&mut self, namespace: &Str) -> Result<Arc<Vec<Value>>> {
+        if let Some(known) = self.limits.get(namespace) {
+            return Ok(Arc::clone(known));
+        }
+        let select = Select::kind(kind::LIMIT_RANGES).namespace(namespace.clone());
+        let page = self.api.shared.store.list(&select, None, 0).await?;
+        let ranges = Arc::new(page.items.iter().map(Object::body_tree).collect::<Vec<_>>());
+        self.limits.insert(namespace.clone(), Arc::clone(&ranges));
+        Ok(ranges)
     }
 
     /// A class of priority; the two of the system are known without being stored.

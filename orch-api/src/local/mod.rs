@@ -13,11 +13,16 @@ mod change;
 mod create;
 mod delete;
 mod facts;
+mod limits;
+mod managed;
 mod metadata;
+mod patched;
 mod recent;
 mod removal;
+mod service_account;
 mod settle;
 mod status;
+mod texts;
 
 #[cfg(test)]
 mod tests;
@@ -34,6 +39,9 @@ use orch_core::{
 };
 
 use self::recent::Recent;
+use self::texts::Texts;
+#[cfg(feature = "rest")]
+pub(crate) use self::{admission::terminating, create::REVISION_SET};
 use crate::services::Allocator;
 
 /// The range of cluster addresses by default, kubeadm's.
@@ -77,7 +85,9 @@ struct Shared {
     registry: Arc<Registry>,
     services: Allocator,
     recent: Recent,
+    texts: Texts,
     toleration_secs: i64,
+    has_accounts: bool,
 }
 
 /// What a [`LocalApi`] is made of.
@@ -88,6 +98,7 @@ pub struct LocalApiBuilder {
     registry: Arc<Registry>,
     service_range: IpNet,
     toleration_secs: i64,
+    has_accounts: bool,
     user: User,
 }
 
@@ -104,6 +115,13 @@ impl LocalApiBuilder {
         self
     }
 
+    /// Pods act as service accounts, whose tokens are mounted into their containers. Off by default: somebody must make the
+    /// account `default` of each namespace, and nodes must mount tokens.
+    pub fn service_accounts(mut self) -> Self {
+        self.has_accounts = true;
+        self
+    }
+
     /// Who acts; `system:admin` of `system:masters` by default.
     pub fn user(mut self, user: User) -> Self {
         self.user = user;
@@ -115,8 +133,17 @@ impl LocalApiBuilder {
     pub fn build(self) -> LocalApi {
         let env = self.env.child("api");
         let services = Allocator::new(self.service_range, env.child("services"));
-        let Self { store, registry, toleration_secs, user, .. } = self;
-        let shared = Shared { store, env, registry, services, recent: Recent::default(), toleration_secs };
+        let Self { store, registry, toleration_secs, has_accounts, user, .. } = self;
+        let shared = Shared {
+            store,
+            env,
+            registry,
+            services,
+            recent: Recent::default(),
+            texts: Texts::default(),
+            toleration_secs,
+            has_accounts,
+        };
         LocalApi { shared: Arc::new(shared), user }
     }
 }
@@ -127,7 +154,15 @@ impl LocalApi {
         let service_range = SERVICE_RANGE.into();
         let mut user = User::new("system:admin");
         user.groups = vec!["system:masters".into()];
-        LocalApiBuilder { store, env, registry, service_range, toleration_secs: TOLERATION_SECS, user }
+        LocalApiBuilder {
+            store,
+            env,
+            registry,
+            service_range,
+            toleration_secs: TOLERATION_SECS,
+            has_accounts: false,
+            user,
+        }
     }
 
     /// Who acts.

@@ -3,6 +3,9 @@
 mod admission;
 mod any;
 mod faults;
+mod kinds;
+mod patches;
+mod service_account;
 
 use std::sync::Arc;
 
@@ -282,7 +285,7 @@ fn status_and_the_rest_are_written_apart() {
         );
         assert_eq!(api.one(patch).await.unwrap().tree()["status"], json!({}));
         let wrong = Write::merge_status(key, json!({"status": {"replicas": "many"}}));
-        assert!(matches!(api.one(wrong).await.unwrap_err(), Error::Malformed { .. }));
+        assert!(matches!(api.one(wrong).await.unwrap_err(), Error::Invalid { .. }));
         let none = Write::merge_status(config("a"), json!({}));
         assert!(matches!(api.one(none).await.unwrap_err(), Error::NotAllowed { .. }));
     });

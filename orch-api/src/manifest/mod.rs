@@ -108,6 +108,20 @@ pub fn parse(source: &str, text: &[u8]) -> Result<Vec<Manifest>, Vec<Error>> {
     errors.or(manifests)
 }
 
+/// Reads one document of YAML as a tree, whatever it is; an empty one is `null`.
+///
+/// # Errors
+///
+/// As [`parse`].
+#[cfg(feature = "rest")]
+pub(crate) fn document(text: &[u8]) -> Result<Value, Vec<Error>> {
+    let mut errors = error::Errors::new(Arc::from("body"));
+    let text = String::from_utf8_lossy(text);
+    let mut documents = yaml::documents(&text, &mut errors);
+    let tree = if documents.is_empty() { Value::Null } else { documents.swap_remove(0).root.value };
+    errors.or(tree)
+}
+
 fn documents(text: &str, errors: &mut error::Errors) -> Vec<build::Document> {
     // As `k8s.io/apimachinery/pkg/util/yaml` guesses.
     let Some(object) = text.trim_start().strip_prefix('{') else { return yaml::documents(text, errors) };

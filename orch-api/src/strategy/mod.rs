@@ -3,12 +3,14 @@
 //! After the strategies of `pkg/registry/*/*/strategy.go`. A row holds facts and pure functions on trees; it reads no
 //! other object. Kinds that the table does not know have the row of custom resources.
 
+mod more;
 mod pod;
 mod qos;
 
 #[cfg(test)]
 mod tests;
 
+pub(crate) use more::approve;
 pub(crate) use pod::grace_secs;
 
 use orch_core::{KindInfo, Subresource};
@@ -25,6 +27,8 @@ pub(crate) enum Generation {
     Not,
     /// Of the spec.
     Spec,
+    /// Of the spec and of annotations.
+    SpecAndAnnotations,
     /// Of everything but metadata and status, as of custom resources.
     Content,
     /// Of everything but metadata, and of labels.
@@ -159,13 +163,20 @@ static ROWS: &[(&str, &str, Row)] = &[
             .initial_status(|tree, _| tree.get("status").cloned())
             .status(|status, _, _| defaults::node_status(status)),
     ),
-    ("", "persistentvolumeclaims", row(defaults::persistent_volume_claim).initial_status(pending)),
+    (
+        "",
+        "persistentvolumeclaims",
+        row(defaults::persistent_volume_claim)
+            .initial_status(pending)
+            .create(|tree| protect(tree, "kubernetes.io/pvc-protection")),
+    ),
     (
         "",
         "persistentvolumes",
         row(defaults::persistent_volume)
             .initial_status(|_, now| Some(json!({"phase": "Pending", "lastPhaseTransitionTime": now})))
-            .status(volume_status),
+            .status(volume_status)
+            .create(|tree| protect(tree, "kubernetes.io/pv-protection")),
     ),
     (
         "",
@@ -193,7 +204,10 @@ static ROWS: &[(&str, &str, Row)] = &[
     (
         "apps",
         "deployments",
-        row(defaults::deployment).generation(Generation::Spec).initial_status(|_, _| Some(json!({}))),
+        row(defaults::deployment)
+            .generation(Generation::SpecAndAnnotations)
+            .initial_status(|_, _| Some(json!({})))
+            .status(|status, _, _| defaults::conditions(status, &["lastTransitionTime", "lastUpdateTime"])),
     ),
     (
         "apps",
@@ -201,7 +215,10 @@ static ROWS: &[(&str, &str, Row)] = &[
         row(defaults::replica_set)
             .generation(Generation::Spec)
             .initial_status(|_, _| Some(json!({"replicas": 0})))
-            .status(|status, _, _| status.default_to("replicas", 0)),
+            .status(|status, _, _| {
+                status.default_to("replicas", 0);
+                defaults::conditions(status, &["lastTransitionTime"]);
+            }),
     ),
     (
         "apps",
@@ -212,6 +229,7 @@ static ROWS: &[(&str, &str, Row)] = &[
             .status(|status, _, _| {
                 status.default_to("replicas", 0);
                 status.default_to("availableReplicas", 0);
+                defaults::conditions(status, &["lastTransitionTime"]);
             }),
     ),
     ("coordination.k8s.io", "leases", row(defaults::lease).updates(Updates::AtRevisionOrCreate)),
@@ -235,8 +253,11 @@ impl Strategy {
     /// The rules of a registered kind.
     pub(crate) fn of(info: &KindInfo) -> Self {
         let (group, resource) = (info.kind.group(), info.kind.resource());
-        let row =
-            ROWS.iter().find(|(g, r, _)| *r == resource && *g == group).map_or(&CUSTOM, |(_, _, row)| row);
+        let row = ROWS
+            .iter()
+            .chain(more::ROWS)
+            .find(|(g, r, _)| *r == resource && *g == group)
+            .map_or(&CUSTOM, |(_, _, row)| row);
         Self { row, ty: schema::lookup(group, &info.versions[0], &info.name) }
     }
 
@@ -260,6 +281,16 @@ fn volume_status(status: &mut Tree, old: Before<'_>, now: &str) {
     let time = "lastPhaseTransitionTime";
     if status.get("phase") != old("phase").as_ref() && status.get(time) == old(time).as_ref() {
         status.put(time, now);
+    }
+}
+
+/// Keeps storage that is in use (`plugin/pkg/admission/storage/storageobjectinuseprotection`).
+fn protect(tree: &mut Tree, finalizer: &str) {
+    let metadata = tree.make("metadata");
+    let mut finalizers = metadata.list("finalizers").to_vec();
+    if !finalizers.iter().any(|known| known == finalizer) {
+        finalizers.push(finalizer.into());
+        metadata.put("finalizers", finalizers);
     }
 }
 

@@ -86,3 +86,93 @@ fn the_time_of_a_volumes_phase_is_that_of_its_change() {
         assert_eq!(new["lastPhaseTransitionTime"], time, "{phase}");
     }
 }
+
+/// What a row of that kind does to a new object, and to a changed one.
+fn row_of(kind: orch_core::Kind) -> &'static Row {
+    Strategy::of(&Registry::built_in().get(kind).unwrap()).row
+}
+
+#[test]
+fn a_job_selects_its_pods_by_its_uid() {
+    let create = row_of(kind::JOBS).create;
+    let job = |patch: Value| {
+        let mut tree = json!({"metadata": {"name": "a", "uid": "u"}, "spec": {"template": {"metadata": {"labels": {"x": "y"}}}}});
+        crate::merge_patch(&mut tree, &patch);
+        create(tree.as_object_mut().unwrap());
+        tree
+    };
+    let made = job(json!({}));
+    let labels = json!({"x": "y", "job-name": "a", "controller-uid": "u", "batch.kubernetes.io/job-name": "a",
+        "batch.kubernetes.io/controller-uid": "u"});
+    assert_eq!(made["spec"]["template"]["metadata"]["labels"], labels);
+    assert_eq!(made["metadata"]["labels"], labels);
+    assert_eq!(made["spec"]["selector"], json!({"matchLabels": {"batch.kubernetes.io/controller-uid": "u"}}));
+    let own = job(json!({"metadata": {"labels": {"z": "1"}}}));
+    assert_eq!(own["metadata"]["labels"], json!({"z": "1"}));
+    let manual = json!({"spec": {"manualSelector": true, "selector": {"matchLabels": {"x": "y"}}}});
+    assert_eq!(job(manual)["spec"]["template"]["metadata"]["labels"], json!({"x": "y"}));
+}
+
+#[test]
+fn templates_of_daemon_sets_are_counted() {
+    let row = row_of(kind::DAEMON_SETS);
+    let count =
+        |tree: &Value| tree["metadata"]["annotations"]["deprecated.daemonset.template.generation"].clone();
+    let mut old = json!({"metadata": {"name": "a"}, "spec": {"template": {"spec": {"x": 1}}}});
+    (row.create)(old.as_object_mut().unwrap());
+    assert_eq!(count(&old), "1");
+    let mut same = old.clone();
+    same["spec"]["minReadySeconds"] = 3.into();
+    (row.update)(same.as_object_mut().unwrap(), old.as_object().unwrap());
+    assert_eq!(count(&same), "1");
+    let mut new = old.clone();
+    new["spec"]["template"]["spec"]["x"] = 2.into();
+    (row.update)(new.as_object_mut().unwrap(), old.as_object().unwrap());
+    assert_eq!(count(&new), "2");
+}
+
+#[test]
+fn whoever_issues_certificates_does_not_approve_them() {
+    let row = row_of(kind::CERTIFICATE_SIGNING_REQUESTS);
+    let mut request =
+        json!({"spec": {"username": "root", "groups": ["system:masters"], "signerName": "a.b/c"}});
+    (row.create)(request.as_object_mut().unwrap());
+    assert_eq!(request["spec"], json!({"signerName": "a.b/c"}));
+    let condition = |kind: &str, at: &str| json!({"type": kind, "status": "True", "lastUpdateTime": at, "lastTransitionTime": at});
+    let old = |field: &str| (field == "conditions").then(|| json!([condition("Approved", "t0")]));
+    let written = |status: Value| {
+        let mut status = status;
+        (row.status)(status.as_object_mut().unwrap(), &old, "t1");
+        status["conditions"].take()
+    };
+    let changed = json!({"type": "Approved", "status": "True", "message": "mine"});
+    let failed = json!({"type": "Failed", "status": "True"});
+    assert_eq!(
+        written(json!({"conditions": [failed, changed]})),
+        json!([condition("Failed", "t1"), condition("Approved", "t0")])
+    );
+    // What is added or taken away is for the rules to refuse.
+    assert_eq!(written(json!({"conditions": [failed]})), json!([condition("Failed", "t1")]));
+    let denied = json!({"type": "Denied", "status": "True"});
+    let both = written(json!({"conditions": [changed, denied]}));
+    assert_eq!(both, json!([condition("Approved", "t0"), condition("Denied", "t1")]));
+
+    let before = json!({"certificate": "YQ==", "conditions": [condition("Approved", "t0")]});
+    let mut status = json!({"certificate": "Yg==", "conditions": [changed, failed]});
+    approve(status.as_object_mut().unwrap(), &before, "t1");
+    let approved = json!({"type": "Approved", "status": "True", "message": "mine", "lastUpdateTime": "t1", "lastTransitionTime": "t0"});
+    assert_eq!(status, json!({"certificate": "YQ==", "conditions": [approved, condition("Failed", "t1")]}));
+}
+
+#[test]
+fn a_definition_remembers_what_it_stored() {
+    let row = row_of(kind::CUSTOM_RESOURCE_DEFINITIONS);
+    let version = |name: &str, storage: bool| json!({"name": name, "storage": storage});
+    let old = json!({"spec": {"versions": [version("v1", true)]}, "status": {"storedVersions": ["v1"]}});
+    let mut new = old.clone();
+    new["spec"]["versions"] = json!([version("v1", false), version("v2", true)]);
+    (row.update)(new.as_object_mut().unwrap(), old.as_object().unwrap());
+    assert_eq!(new["status"]["storedVersions"], json!(["v1", "v2"]));
+    let status = (row.initial_status)(new.as_object().unwrap(), "t").unwrap();
+    assert_eq!(status["storedVersions"], json!(["v2"]));
+}

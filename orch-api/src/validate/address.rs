@@ -90,11 +90,39 @@ pub(super) fn cidr(at: &At<'_, '_>, text: &str, existing: &BTreeSet<&str>) -> Op
     Some(ip)
 }
 
-fn parse_cidr(text: &str) -> Option<(IpAddr, u32)> {
+/// The block that a text means: an address and the length of its prefix, leading zeros allowed.
+pub(super) fn parse_cidr(text: &str) -> Option<(IpAddr, u32)> {
     let (ip, prefix) = text.split_once('/')?;
     let ip = parse(ip)?;
     let prefix: u32 = digits(prefix)?.parse().ok()?;
     (prefix <= if ip.is_ipv4() { 32 } else { 128 }).then_some((ip, prefix))
+}
+
+/// The address of an interface: with the length of its prefix, in the canonical form (`IsValidInterfaceAddress`).
+pub(super) fn interface(at: &At<'_, '_>) {
+    let Some((ip, prefix)) = parse_cidr(at.text()) else {
+        return at.invalid_text("must be a valid address in CIDR form, (e.g. 10.9.8.7/24 or 2001:db8::1/64)");
+    };
+    let canonical = match ip.to_canonical() {
+        ip if ip.is_ipv4() && prefix > 32 => format!("{ip}/{}", prefix.saturating_sub(96)),
+        ip => format!("{ip}/{prefix}"),
+    };
+    if at.text() != canonical {
+        at.invalid_text(format!("must be in canonical form ({})", quote(&canonical)));
+    }
+}
+
+/// Whether a block holds an address.
+pub(super) fn contains((ip, prefix): (IpAddr, u32), other: IpAddr) -> bool {
+    match (ip, other) {
+        (IpAddr::V4(ip), IpAddr::V4(other)) => {
+            (ip.to_bits() ^ other.to_bits()).checked_shr(32 - prefix).unwrap_or(0) == 0
+        }
+        (IpAddr::V6(ip), IpAddr::V6(other)) => {
+            (ip.to_bits() ^ other.to_bits()).checked_shr(128 - prefix).unwrap_or(0) == 0
+        }
+        _ => false,
+    }
 }
 
 fn has_leading_zeros(cidr: &str) -> bool {
@@ -180,6 +208,19 @@ mod tests {
         let rule = |at: &At<'_, '_>| _ = canonical_ip(at);
         check(rule, "2001:db8::1", &[]);
         check(rule, "2001:DB8::1", &["must be in canonical form (\"2001:db8::1\")"]);
+    }
+
+    #[test]
+    fn an_interface_has_an_address_and_a_prefix() {
+        const FORM: &str = "must be a valid address in CIDR form, (e.g. 10.9.8.7/24 or 2001:db8::1/64)";
+        let rule = |at: &At<'_, '_>| interface(at);
+        check(rule, "10.9.8.7/24", &[]);
+        check(rule, "2001:db8::1/64", &[]);
+        check(rule, "10.9.8.7", &[FORM]);
+        check(rule, "10.9.8.7/33", &[FORM]);
+        check(rule, "10.9.8.07/24", &[r#"must be in canonical form ("10.9.8.7/24")"#]);
+        check(rule, "2001:DB8::1/64", &[r#"must be in canonical form ("2001:db8::1/64")"#]);
+        check(rule, "::ffff:10.9.8.7/120", &[r#"must be in canonical form ("10.9.8.7/24")"#]);
     }
 
     #[test]

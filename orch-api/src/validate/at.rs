@@ -147,7 +147,7 @@ impl<'v, 'p> At<'v, 'p> {
     }
 
     /// As Kubernetes writes it (`apimachinery/pkg/util/validation/field/path.go`).
-    fn path(&self) -> String {
+    pub(super) fn path(&self) -> String {
         fn write(at: &At<'_, '_>, path: &mut String) {
             if let Some(parent) = at.parent {
                 write(parent, path);
@@ -281,6 +281,11 @@ impl At<'_, '_> {
     /// Wrong, shown as `value`.
     pub(super) fn invalid_as(&self, value: impl Display, detail: impl Into<String>) {
         self.report(FaultKind::Invalid, || Some(value.to_string()), detail);
+    }
+
+    /// Wrong, with no value shown.
+    pub(super) fn invalid_unshown(&self, detail: impl Into<String>) {
+        self.report(FaultKind::Invalid, || None, detail);
     }
 
     pub(super) fn duplicate(&self) {

@@ -21,20 +21,36 @@
 //! ```
 
 mod address;
+mod admission;
+mod api_service;
 mod at;
+mod autoscaling;
+mod batch;
+mod certificate;
 mod cluster;
+mod common;
 mod config;
+mod cron;
+mod daemon;
+mod definition;
+mod devices;
 mod endpoint_slice;
 mod event;
+mod flow_control;
+mod ingress;
 mod meta;
+mod network;
 mod node;
 mod pod;
+mod policy;
+mod quota;
 mod rules;
 mod same;
 mod service;
 mod stateful_set;
 mod storage;
 mod workload;
+mod zones;
 
 #[cfg(test)]
 mod tests;
@@ -90,7 +106,66 @@ const KINDS: &[Rules] = rules! {
         storage::volume::volume, storage::volume::volume_update, storage::volume::volume_status;
     STORAGE_CLASSES Cluster storage::class::class, storage::class::class_update;
     PRIORITY_CLASSES Cluster cluster::priority_class, cluster::priority_class_update;
+    DAEMON_SETS Namespaced daemon::daemon_set, daemon::daemon_set_update, daemon::daemon_set_status;
+    JOBS Namespaced batch::job, batch::job_update, batch::job_status;
+    CRON_JOBS Namespaced batch::cron_job, batch::cron_job_update, batch::cron_job_update;
+    REPLICATION_CONTROLLERS Namespaced
+        daemon::replication_controller, daemon::replication_controller_update, daemon::replication_controller_status;
+    POD_TEMPLATES Namespaced daemon::pod_template, daemon::pod_template_update;
+    HORIZONTAL_POD_AUTOSCALERS Namespaced
+        autoscaling::autoscaler, autoscaling::autoscaler_update, autoscaling::autoscaler_status;
+    POD_DISRUPTION_BUDGETS Namespaced
+        policy::disruption_budget, policy::disruption_budget_update, policy::disruption_budget_status;
+    INGRESSES Namespaced ingress::ingress, ingress::ingress_update, ingress::ingress_status;
+    INGRESS_CLASSES Cluster ingress::class, ingress::class_update;
+    NETWORK_POLICIES Namespaced network::network_policy, network::network_policy_update;
+    ENDPOINTS Namespaced network::endpoints, network::endpoints_update;
+    IP_ADDRESSES Cluster network::ip_address, network::ip_address_update;
+    SERVICE_CIDRS Cluster network::service_cidr, network::service_cidr_update, network::service_cidr_status;
+    ROLES Namespaced policy::role, policy::role_update;
+    CLUSTER_ROLES Cluster policy::cluster_role, policy::cluster_role_update;
+    ROLE_BINDINGS Namespaced policy::role_binding, policy::role_binding_update;
+    CLUSTER_ROLE_BINDINGS Cluster policy::cluster_role_binding, policy::cluster_role_binding_update;
+    RESOURCE_QUOTAS Namespaced quota::resource_quota, quota::resource_quota_update, quota::resource_quota_status;
+    LIMIT_RANGES Namespaced quota::limit_range, quota::limit_range_update;
+    RUNTIME_CLASSES Cluster policy::runtime_class, policy::runtime_class_update;
+    CSI_DRIVERS Cluster storage::csi::driver, storage::csi::driver_update;
+    CSI_NODES Cluster storage::csi::node, storage::csi::node_update;
+    CSI_STORAGE_CAPACITIES Namespaced storage::csi::capacity, storage::csi::capacity_update;
+    VOLUME_ATTACHMENTS Cluster
+        storage::csi::attachment, storage::csi::attachment_update, storage::csi::attachment_update;
+    VOLUME_ATTRIBUTES_CLASSES Cluster storage::csi::attributes, storage::csi::attributes_update;
+    FLOW_SCHEMAS Cluster flow_control::schema, flow_control::schema_update, flow_control::status_update;
+    PRIORITY_LEVEL_CONFIGURATIONS Cluster
+        flow_control::level, flow_control::level_update, flow_control::status_update;
+    CERTIFICATE_SIGNING_REQUESTS Cluster
+        certificate::request, certificate::request_update, certificate::request_status;
+    MUTATING_WEBHOOK_CONFIGURATIONS Cluster admission::webhooks, admission::webhooks_update;
+    VALIDATING_WEBHOOK_CONFIGURATIONS Cluster admission::webhooks, admission::webhooks_update;
+    VALIDATING_ADMISSION_POLICIES Cluster
+        admission::policy::validating, admission::policy::validating_update, admission::policy::validating_status;
+    VALIDATING_ADMISSION_POLICY_BINDINGS Cluster
+        admission::policy::validating_binding, admission::policy::validating_binding_update;
+    MUTATING_ADMISSION_POLICIES Cluster admission::policy::mutating, admission::policy::mutating_update;
+    MUTATING_ADMISSION_POLICY_BINDINGS Cluster
+        admission::policy::mutating_binding, admission::policy::mutating_binding_update;
+    DEVICE_CLASSES Cluster devices::class, devices::class_update;
+    RESOURCE_CLAIMS Namespaced devices::claim, devices::claim_update, devices::claim_status;
+    RESOURCE_CLAIM_TEMPLATES Namespaced devices::template, devices::template_update;
+    RESOURCE_SLICES Cluster devices::slice, devices::slice_update;
+    CUSTOM_RESOURCE_DEFINITIONS Cluster
+        definition::definition, definition::definition_update, definition::definition_status;
+    API_SERVICES Cluster api_service::api_service, api_service::api_service_update, api_service::api_service_status;
+    TOKEN_REVIEWS Cluster api_service::token_review, unchanged;
+    SELF_SUBJECT_REVIEWS Cluster api_service::any_review, unchanged;
+    SUBJECT_ACCESS_REVIEWS Cluster api_service::access_review, unchanged;
+    LOCAL_SUBJECT_ACCESS_REVIEWS Namespaced api_service::local_access_review, unchanged;
+    SELF_SUBJECT_ACCESS_REVIEWS Cluster api_service::self_access_review, unchanged;
+    SELF_SUBJECT_RULES_REVIEWS Cluster api_service::any_review, unchanged;
 };
+
+/// A review is never stored, so never updated.
+fn unchanged(_: &Change<'_, '_>) {}
 
 /// Every fault of `new`, which is created, or which takes the place of `old`.
 ///
@@ -125,6 +200,7 @@ fn update(rules: Option<&Rules>, new: &At<'_, '_>, old: &Value, subresource: Sub
     match (subresource, rules.status) {
         (Subresource::Status, Some(status)) => status(&change),
         (Subresource::Finalize, _) => cluster::namespace_finalize(&change),
+        (Subresource::Approval, _) => certificate::request_approval(&change),
         _ => (rules.update)(&change),
     }
 }

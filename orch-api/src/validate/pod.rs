@@ -199,7 +199,8 @@ fn lone_fields(spec: &At<'_, '_>, whose: Whose<'_, '_>) {
     if preemption.is_set() {
         preemption.required_one_of(cluster::PREEMPTION_POLICIES);
     }
-    resources::overhead(&spec.field("overhead"));
+    // Upstream judges it as the limits of a container.
+    resources::overhead(&spec.field("overhead").shown("limits"));
 }
 
 /// Readiness gates and scheduling gates.

@@ -5,5 +5,6 @@
 
 pub(super) mod claim;
 pub(super) mod class;
+pub(super) mod csi;
 pub(super) mod source;
 pub(super) mod volume;

@@ -3,7 +3,11 @@
 //! Expected faults are those of kube-apiserver v1.36 for the same change, in its words.
 
 mod create;
+mod devices;
+mod extensions;
 mod golden;
+mod kinds;
+mod more;
 mod pod;
 mod status;
 mod total;
@@ -68,7 +72,7 @@ fn valid_objects() -> Vec<(Kind, Value)> {
         }
         (kind, merged(json!({"metadata": metadata}), body))
     };
-    let all = [data(), workloads(), network(), storage(), cluster()];
+    let all = [data(), workloads(), network(), storage(), cluster(), more::objects()];
     all.into_iter().flatten().map(with_metadata).collect()
 }
 /// Config maps, secrets and the like.

@@ -26,6 +26,27 @@ pub enum Verb {
 pub enum Patch {
     /// A JSON merge patch (RFC 7386): `null` removes a field, lists are replaced whole.
     Merge(Arc<Value>),
+    /// A JSON patch (RFC 6902): a list of operations, done in order or not at all.
+    Json(Arc<Value>),
+    /// Kubernetes' strategic merge patch: lists are merged by the merge keys of the kind's type. Kinds without a type refuse it.
+    Strategic(Arc<Value>),
+    /// Server-side apply: the fields that the write's field manager wants, of an object that may be absent.
+    Apply {
+        /// The fields, as a part of an object.
+        config: Arc<Value>,
+        /// What happens with fields that others manage and that have another value.
+        conflicts: Conflicts,
+    },
+}
+
+/// What an apply does with fields that other managers have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Conflicts {
+    /// The write is refused.
+    #[default]
+    Refuse,
+    /// The fields are taken over.
+    Force,
 }
 
 /// What must be true of the object for the write to happen.
@@ -91,6 +112,9 @@ pub struct WriteOptions {
     pub field_validation: FieldValidation,
     /// Who manages the fields that are written.
     pub field_manager: Option<Str>,
+    /// The `apiVersion` of the object that a patch changes; `None` for that in which the object is stored. A whole object
+    /// says its own.
+    pub api_version: Option<Str>,
 }
 
 /// One write to one object.
@@ -155,6 +179,30 @@ impl Write {
     #[must_use]
     pub fn merge(key: Key, patch: impl Into<Arc<Value>>) -> Self {
         Self::new(key, Verb::Patch(Patch::Merge(patch.into())))
+    }
+
+    /// Applies the fields that a manager wants (server-side apply); conflicts are refused.
+    ///
+    /// ```
+    /// use orch_core::{Key, Patch, Verb, Write, kind};
+    /// use serde_json::json;
+    /// let key = Key::new(kind::CONFIG_MAPS, "shop", "a");
+    /// let write = Write::apply(key, "me", json!({"data": {"k": "v"}})).force();
+    /// assert!(matches!(write.verb, Verb::Patch(Patch::Apply { conflicts: orch_core::Conflicts::Force, .. })));
+    /// ```
+    #[must_use]
+    pub fn apply(key: Key, manager: impl Into<Str>, config: impl Into<Arc<Value>>) -> Self {
+        let patch = Patch::Apply { config: config.into(), conflicts: Conflicts::Refuse };
+        Self::new(key, Verb::Patch(patch)).managed_by(manager)
+    }
+
+    /// Takes over fields that others manage; only an apply does.
+    #[must_use]
+    pub fn force(mut self) -> Self {
+        if let Verb::Patch(Patch::Apply { conflicts, .. }) = &mut self.verb {
+            *conflicts = Conflicts::Force;
+        }
+        self
     }
 
     /// Changes parts of the status: the patch is `{"status": {…}}`.

@@ -151,7 +151,11 @@ fn field(info: &KindInfo, tree: &Value, path: &str) -> Result<Str> {
 }
 
 fn lookup<'a>(tree: &'a Value, path: &str) -> Option<&'a Value> {
-    path.split('.').try_fold(tree, |value, step| value.get(step))
+    path.split('.').try_fold(tree, |value, step| match step {
+        // Jobs are selected by a name that the field does not have (`pkg/registry/batch/job/strategy.go`).
+        "successful" => value.get(step).or_else(|| value.get("succeeded")),
+        step => value.get(step),
+    })
 }
 
 fn text_of(info: &KindInfo, path: &str, value: Option<&Value>) -> Result<Str> {

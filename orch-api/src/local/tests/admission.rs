@@ -222,7 +222,7 @@ fn a_custom_kind_goes_through_the_same_pipeline() {
         let larger = api.one(Write::merge(key.clone(), json!({"size": 4}))).await.unwrap();
         assert_eq!((larger.header().generation, &larger.tree()["status"]["ready"]), (2, &json!(true)));
         let wrong = api.one(Write::merge(key.clone(), json!({"metadata": {"labels": 1}}))).await.unwrap_err();
-        assert!(matches!(wrong, Error::Malformed { .. }), "{wrong}");
+        assert!(matches!(wrong, Error::Invalid { .. }), "{wrong}");
         let scaled = Write::merge(key, json!({"spec": {"replicas": 1}})).to(Subresource::Scale);
         assert!(matches!(api.one(scaled).await.unwrap_err(), Error::NotAllowed { .. }));
     });

@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use orch_core::object::Part;
 use orch_core::{
-    Api, DeleteOptions, Key, Kind, KindInfo, Patch, Read, Registry, Scope, Select, Subresource, Verb, Write,
+    Api, Conflicts, DeleteOptions, Key, Kind, KindInfo, Patch, Read, Registry, Scope, Select, Subresource,
+    Verb, Write,
 };
 use orch_store::MemStore;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use crate::LocalApi;
+use crate::patch::Managers;
 
 /// Fields that the pipeline and its rows look at.
 #[rustfmt::skip]
@@ -51,11 +53,28 @@ fn trees() -> impl Strategy<Value = Value> {
     })
 }
 
+/// JSON patches of what these trees have.
+fn operations() -> impl Strategy<Value = Value> {
+    let step = prop_oneof![prop::sample::select(FIELDS), Just("0"), Just("-")];
+    let path = prop::collection::vec(step, 0..4)
+        .prop_map(|steps| steps.iter().map(|s| format!("/{s}")).collect::<String>());
+    let kind = prop::sample::select(vec!["add", "remove", "replace", "move", "copy", "test"]);
+    let operation = (kind, path.clone(), path, trees())
+        .prop_map(|(op, path, from, value)| json!({"op": op, "path": path, "from": from, "value": value}));
+    prop::collection::vec(operation, 0..4).prop_map(Value::from)
+}
+
 fn verbs() -> impl Strategy<Value = Verb> {
     prop_oneof![
         3 => trees().prop_map(|tree| Verb::Create(tree.into())),
         3 => trees().prop_map(|tree| Verb::Update(tree.into())),
         3 => trees().prop_map(|tree| Verb::Patch(Patch::Merge(tree.into()))),
+        1 => operations().prop_map(|patch| Verb::Patch(Patch::Json(patch.into()))),
+        2 => trees().prop_map(|tree| Verb::Patch(Patch::Strategic(tree.into()))),
+        3 => (trees(), any::<bool>()).prop_map(|(tree, force)| {
+            let conflicts = if force { Conflicts::Force } else { Conflicts::Refuse };
+            Verb::Patch(Patch::Apply { config: tree.into(), conflicts })
+        }),
         1 => prop::option::of(any::<i64>()).prop_map(|secs| {
             let mut options = DeleteOptions::default();
             options.grace_secs = secs;
@@ -85,7 +104,7 @@ proptest! {
 
     #[test]
     fn any_write_is_answered(
-        writes in prop::collection::vec((0..20usize, 0..6usize, verbs(), any::<bool>(), any::<bool>()), 1..12)
+        writes in prop::collection::vec((0..20usize, 0..6usize, verbs(), any::<bool>(), any::<bool>(), 0..4usize), 1..12)
     ) {
         orch_core::sim::run(1, |env| async move {
             let registry = Arc::new(Registry::built_in());
@@ -101,16 +120,25 @@ proptest! {
                 Subresource::None, Subresource::None, Subresource::Status, Subresource::Scale, Subresource::Binding,
                 Subresource::Finalize,
             ];
-            let writes: Vec<Write> = writes.into_iter().map(|(kind, subresource, verb, likely, strict)| {
+            let writes: Vec<Write> = writes.into_iter().map(|(kind, subresource, verb, likely, strict, manager)| {
                 let info = &kinds[kind % kinds.len()];
                 let namespace = if info.is_namespaced() { "default" } else { "" };
                 let verb = match verb {
                     Verb::Create(tree) if likely => Verb::Create(close(info.kind, &tree).into()),
                     Verb::Update(tree) if likely => Verb::Update(close(info.kind, &tree).into()),
+                    Verb::Patch(Patch::Apply { config, conflicts }) if likely => {
+                        let mut config = close(info.kind, &config);
+                        if config.is_object() {
+                            config["apiVersion"] = info.api_version().into();
+                            config["kind"] = (*info.name).into();
+                        }
+                        Verb::Patch(Patch::Apply { config: config.into(), conflicts })
+                    }
                     verb => verb,
                 };
                 let write = Write::new(Key::new(info.kind, namespace, "a"), verb).to(subresources[subresource]);
-                if strict { write.strict() } else { write }
+                let write = if strict { write.strict() } else { write };
+                if manager == 0 { write } else { write.managed_by(format!("m{manager}")) }
             }).collect();
             let count = writes.len();
             let answers = api.write(writes).await;
@@ -128,6 +156,11 @@ proptest! {
                 assert!(!object.uid().is_empty());
                 assert_eq!(object.body_tree()["metadata"]["name"], *object.key().name);
                 assert!(object.header().created.is_some());
+                if let Some(managed) = object.managed_fields() {
+                    let managers = Managers::decode(&serde_json::from_slice(managed).unwrap()).unwrap();
+                    assert!(managers.iter().all(|(_, owned)| !owned.fields.is_empty()));
+                    assert_eq!(managers.to_json().unwrap(), *managed);
+                }
             }
         });
     }

@@ -55,7 +55,7 @@ pub(in super::super) fn is_native(name: &str) -> bool {
 }
 
 /// Whether a resource is one that a vendor defines.
-fn is_extended(name: &str) -> bool {
+pub(in super::super) fn is_extended(name: &str) -> bool {
     const QUOTA: &str = "requests.";
     !is_native(name) && !name.starts_with(QUOTA) && names::qualified_name(&format!("{QUOTA}{name}")).is_ok()
 }
@@ -65,7 +65,7 @@ fn is_compute(name: &str) -> bool {
 }
 
 /// Whether requests may be lower than limits.
-fn may_overcommit(name: &str) -> bool {
+pub(in super::super) fn may_overcommit(name: &str) -> bool {
     is_native(name) && !is_huge_pages(name)
 }
 
@@ -99,7 +99,7 @@ pub(in super::super) fn positive_amount(at: &At<'_, '_>) {
 }
 
 /// A resource is Kubernetes' own or has a domain; whether it is valid.
-fn any_name(at: &At<'_, '_>, name: &str) -> bool {
+pub(in super::super) fn any_name(at: &At<'_, '_>, name: &str) -> bool {
     if let Err(messages) = names::qualified_name(name) {
         messages.into_iter().for_each(|message| at.invalid_as(quote(name), message));
         return false;
@@ -113,7 +113,7 @@ fn any_name(at: &At<'_, '_>, name: &str) -> bool {
 }
 
 /// The name of a resource of a container.
-fn container_name(at: &At<'_, '_>, name: &str) {
+pub(in super::super) fn container_name(at: &At<'_, '_>, name: &str) {
     if is_compute(name) {
         return;
     }
@@ -140,7 +140,7 @@ pub(super) fn container(at: &At<'_, '_>, claims: &BTreeSet<&str>) {
 }
 
 /// What the pod itself costs.
-pub(super) fn overhead(at: &At<'_, '_>) {
+pub(in super::super) fn overhead(at: &At<'_, '_>) {
     for (name, limit) in at.entries() {
         one_amount(&limit, name, container_name);
     }

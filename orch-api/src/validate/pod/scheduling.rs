@@ -16,7 +16,7 @@ pub(in super::super) fn taint_effect(at: &At<'_, '_>) {
     at.one_of(&["NoSchedule", "PreferNoSchedule", "NoExecute"]);
 }
 
-pub(super) fn tolerations(list: &At<'_, '_>) {
+pub(in super::super) fn tolerations(list: &At<'_, '_>) {
     for toleration in list.items() {
         let (key, operator) = (toleration.field("key"), toleration.field("operator"));
         let (value, effect) = (toleration.get_text("value"), toleration.field("effect"));

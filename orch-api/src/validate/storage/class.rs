@@ -41,7 +41,7 @@ pub(in super::super) fn class_update(change: &Change<'_, '_>) {
     }
 }
 
-fn parameters(parameters: &At<'_, '_>) {
+pub(super) fn parameters(parameters: &At<'_, '_>) {
     if parameters.len() > PARAMETERS_MAX {
         parameters.too_long(PARAMETERS_MAX);
         return;

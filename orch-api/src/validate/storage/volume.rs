@@ -172,6 +172,44 @@ fn core_rules(object: &At<'_, '_>) {
     }
 }
 
+/// A volume that stands in its attachment, instead of an object of its own.
+pub(super) fn inline(spec: &At<'_, '_>) {
+    const HERE: &str = "in the context of inline volumes";
+    let refuse = |at: &At<'_, '_>| at.forbidden(format!("may not be specified {HERE}"));
+    let given = |name: &str| spec.has(name) && !spec.field(name).is_empty();
+    if spec.has("claimRef") {
+        refuse(&spec.field("claimRef"));
+    }
+    if given("capacity") {
+        refuse(&spec.field("capacity"));
+    }
+    if !spec.has("csi") {
+        spec.field("csi").required(format!("has to be specified {HERE}"));
+    }
+    let (modes, policy, mode) =
+        (spec.field("accessModes"), spec.field("persistentVolumeReclaimPolicy"), spec.field("volumeMode"));
+    if modes.is_empty() {
+        modes.required("");
+    }
+    claim::access_modes(&modes);
+    if !policy.is_empty() && policy.text() != "Retain" {
+        policy.forbidden(format!("may only be Retain {HERE}"));
+    }
+    if spec.has("nodeAffinity") {
+        refuse(&spec.field("nodeAffinity"));
+    }
+    source::exactly_one(spec, SOURCES, &Holder { volume: "", is_pod: false });
+    if spec.has("local") {
+        spec.field("nodeAffinity").required("Local volume requires node affinity");
+    }
+    if given("storageClassName") {
+        refuse(&spec.field("storageClassName"));
+    }
+    if mode.is_set() && mode.text() != "Filesystem" {
+        mode.forbidden(format!("may not specify volumeMode other than Filesystem {HERE}"));
+    }
+}
+
 /// Whether a path means the root when it is cleaned.
 fn is_root(path: &str) -> bool {
     path.starts_with('/') && path.split('/').all(|part| matches!(part, "" | "." | ".."))

@@ -556,7 +556,7 @@ fn resources_of_a_pod_fit_its_containers() {
     );
     pod_with(
         json!({"overhead": {"cpu": "-1"}}),
-        &[r#"spec.overhead[cpu]: Invalid value: "-1": must be greater than or equal to 0"#],
+        &[r#"spec.overhead.limits[cpu]: Invalid value: "-1": must be greater than or equal to 0"#],
     );
 }
 

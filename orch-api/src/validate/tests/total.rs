@@ -8,13 +8,14 @@ use serde_json::{Map, Value, json};
 use super::{created, updated, valid_objects, validate};
 use orch_core::kind;
 
-const SUBRESOURCES: [Subresource; 6] = [
+const SUBRESOURCES: [Subresource; 7] = [
     Subresource::None,
     Subresource::Status,
     Subresource::Scale,
     Subresource::Binding,
     Subresource::Eviction,
     Subresource::Finalize,
+    Subresource::Approval,
 ];
 
 /// Names of fields that rules look at, and texts that they take apart.
@@ -148,7 +149,7 @@ fn answers(kind: Kind, new: &Value, old: &Value) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
     fn any_trees_are_answered(new in tree(), old in tree()) {
@@ -157,6 +158,10 @@ proptest! {
         }
         answers(Kind::named("shop.example", "widgets"), &new, &old);
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
 
     #[test]
     fn damaged_objects_are_answered((kind, new, old) in damaged()) {

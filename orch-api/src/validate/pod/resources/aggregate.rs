@@ -1,16 +1,12 @@
 //! Whether what containers ask for fits into what their pod asks for (`validatePodResourceConsistency`).
 //!
-//! Sums as `staging/src/k8s.io/component-helpers/resource/helpers.go`: containers run together, those before the pod one
-//! after another beside the sidecars started so far. Amounts that cannot be read are reported elsewhere.
-
-use std::collections::BTreeMap;
+//! Amounts that cannot be read are reported elsewhere.
 
 use orch_core::Quantity;
 use serde_json::Value;
 
 use super::super::super::at::{At, quote};
-
-type Amounts<'v> = BTreeMap<&'v str, Quantity>;
+use crate::amounts::{aggregate, in_resources, read};
 
 /// Requests and limits of containers fit into `pod`, the resources of the pod.
 pub(super) fn fits(spec: &At<'_, '_>, pod: &At<'_, '_>) {
@@ -23,15 +19,16 @@ pub(super) fn fits(spec: &At<'_, '_>, pod: &At<'_, '_>) {
             list.key(name).invalid_as(quote(&shown), why);
         }
     };
-    for (name, needed) in aggregate(spec, "requests") {
+    for (name, needed) in aggregate(spec.value(), "requests") {
         at_least(&requests, name, needed, "requests");
     }
-    for (name, needed) in aggregate(spec, "limits").into_iter().filter(|(name, _)| super::is_huge_pages(name))
+    for (name, needed) in
+        aggregate(spec.value(), "limits").into_iter().filter(|(name, _)| super::is_huge_pages(name))
     {
         at_least(&limits, name, needed, "limits");
     }
     for (index, container) in spec.field("containers").items().enumerate() {
-        for (name, limit) in amounts(&container, "limits") {
+        for (name, limit) in in_resources(container.value(), "limits") {
             let Some(of_pod) = read(limits.get(name)).filter(|of_pod| limit > *of_pod) else { continue };
             let containers = pod.shown("containers");
             let container = containers.item(&Value::Null, index);
@@ -40,53 +37,5 @@ pub(super) fn fits(spec: &At<'_, '_>, pod: &At<'_, '_>) {
                 format!("must be less than or equal to pod limits of {of_pod}"),
             );
         }
-    }
-}
-
-fn read(value: &Value) -> Option<Quantity> {
-    match value {
-        Value::String(text) => text.parse().ok(),
-        Value::Number(number) => number.to_string().parse().ok(),
-        _ => None,
-    }
-}
-
-fn amounts<'v>(container: &At<'v, '_>, list: &str) -> Amounts<'v> {
-    let resources = container.get("resources").get(list).and_then(Value::as_object);
-    let entries = resources.into_iter().flatten();
-    entries.filter_map(|(name, value)| Some((name.as_str(), read(value)?))).collect()
-}
-
-/// What all containers need together.
-fn aggregate<'v>(spec: &At<'v, '_>, list: &str) -> Amounts<'v> {
-    let mut total = Amounts::new();
-    for container in spec.field("containers").items() {
-        add(&mut total, &amounts(&container, list));
-    }
-    let (mut sidecars, mut before) = (Amounts::new(), Amounts::new());
-    for container in spec.field("initContainers").items() {
-        let own = amounts(&container, list);
-        let mut together = sidecars.clone();
-        add(&mut together, &own);
-        if container.get_text("restartPolicy") == "Always" {
-            add(&mut total, &own);
-            sidecars.clone_from(&together);
-        }
-        raise(&mut before, &together);
-    }
-    raise(&mut total, &before);
-    total
-}
-
-fn add<'v>(sum: &mut Amounts<'v>, more: &Amounts<'v>) {
-    for (name, amount) in more {
-        *sum.entry(name).or_insert(Quantity::ZERO) += *amount;
-    }
-}
-
-fn raise<'v>(most: &mut Amounts<'v>, other: &Amounts<'v>) {
-    for (name, amount) in other {
-        let entry = most.entry(name).or_insert(*amount);
-        *entry = (*entry).max(*amount);
     }
 }

@@ -1,0 +1,121 @@
+//! A cluster on this machine for `kubectl` and every other client of Kubernetes, until Ctrl-C or SIGTERM.
+//!
+//! ```text
+//! cargo run --release --features rest --example local_cluster -- --nodes 3 --kubeconfig /tmp/orch.yaml
+//! kubectl --kubeconfig /tmp/orch.yaml get nodes
+//! ```
+//!
+//! You will see one line with the address once it answers and the kubeconfig is written. Nodes run the images of
+//! `local_cluster/images.rs` as functions of this process, or simulate whatever image a pod names (`--runtime simulated`).
+#![expect(clippy::print_stdout, unreachable_pub, reason = "an example speaks to a person, and is no library")]
+
+#[path = "local_cluster/images.rs"]
+mod images;
+#[path = "local_cluster/shell.rs"]
+mod shell;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use clap::{Parser, ValueEnum};
+use orch::api::rest::{Authority, MASTERS, Rbac, Rest, Server};
+use orch::core::Env;
+use orch::runtime::simulated::Profile;
+use orch::runtime::task::TaskImages;
+use orch::{Cluster, NodeSpec};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Where the API answers by default, as that of kubeadm.
+const PORT: u16 = 6443;
+
+/// A Kubernetes cluster on this machine.
+#[derive(Parser)]
+struct Options {
+    /// How many nodes; with none the API stands alone, without scheduler and controllers
+    #[arg(long, default_value_t = 1)]
+    nodes: usize,
+    /// Where the API answers; 0 means any free port
+    #[arg(long, default_value_t = PORT)]
+    port: u16,
+    /// Where the kubeconfig of an administrator is written
+    #[arg(long, value_name = "PATH", default_value = "kubeconfig.yaml")]
+    kubeconfig: PathBuf,
+    /// What runs containers
+    #[arg(long, value_enum, default_value_t = Runtime::Task)]
+    runtime: Runtime,
+    /// Where certificates and volumes are kept; without, they are gone when the cluster ends
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Runtime {
+    /// Functions in this process
+    Task,
+    /// Nothing runs; any image seems to
+    Simulated,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .with_writer(std::io::stderr)
+        .init();
+    let options = Options::parse();
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let cluster = start(&options).await?;
+    let server = serve(&cluster, &options).await?;
+    println!("https://{}", server.address());
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    cluster.shutdown().await?;
+    remove(&options.kubeconfig)
+}
+
+async fn start(options: &Options) -> Result<Cluster> {
+    let task_images = TaskImages::default();
+    images::register(&task_images)?;
+    let node = |number| {
+        let node = NodeSpec::new(format!("node-{number}"));
+        match options.runtime {
+            Runtime::Task => node,
+            Runtime::Simulated => node.simulated(|_, _| Profile::default()),
+        }
+    };
+    let builder =
+        Cluster::builder().env(Env::real()).nodes((1..=options.nodes).map(node)).images(task_images);
+    let builder = match &options.data_dir {
+        Some(directory) => builder.directory(directory.join("nodes")),
+        None => builder,
+    };
+    let builder = if options.nodes == 0 { builder.alone() } else { builder };
+    Ok(builder.start().await?)
+}
+
+async fn serve(cluster: &Cluster, options: &Options) -> Result<Server> {
+    let env = cluster.env();
+    let authority = match &options.data_dir {
+        Some(directory) => Authority::open(&directory.join("pki"), env)?,
+        None => Authority::new(env)?,
+    };
+    let rbac = Rbac::new(cluster.api());
+    rbac.bootstrap().await?;
+    let rest = Rest::builder(cluster.api(), env).authorizer(rbac).build();
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
+    let server = Server::start(rest.clone(), env, address, &authority).await?;
+    // Pods reach the API by the Service `kubernetes`, at an address of the cluster's own network.
+    let inside = SocketAddr::new(cluster.network().node("kube-apiserver").await?, PORT);
+    Server::start(rest, env, inside, &authority).await?.publish(&*cluster.api()).await?;
+    let admin = authority.client("kubernetes-admin", Some(MASTERS))?;
+    server.write_kubeconfig(&options.kubeconfig, &authority, &admin)?;
+    Ok(server)
+}
+
+/// Nobody finds a cluster that is gone.
+fn remove(kubeconfig: &Path) -> Result<()> {
+    std::fs::remove_file(kubeconfig).with_context(|| format!("removing {}", kubeconfig.display()))
+}

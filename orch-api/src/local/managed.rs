@@ -1,0 +1,159 @@
+//! Who manages the fields of what is written.
+//!
+//! A write that names a field manager is tracked, as is every write of a whole object whose fields somebody manages
+//! already, so that an applier learns of it. The parts of the cluster name none and write objects that nobody manages: their
+//! writes cost nothing here. Their status writes are not tracked in either case.
+
+use orch_core::{Error, Live, Object, PatchFault, Result, Subresource};
+use serde_json::Value;
+
+use super::batch::Of;
+use super::metadata;
+use super::texts::Texts;
+use crate::patch::{Managers, Shape, Tracker};
+use crate::schema;
+use crate::tree::{Get, Tree};
+
+/// What becomes of the managed fields.
+pub(super) enum Managed {
+    /// They stay what they are.
+    Kept,
+    /// They are these.
+    Now(Managers),
+}
+
+impl Managed {
+    /// Whether a write that changes nothing else is none.
+    pub(super) fn is_same(&self, stored: &Object) -> bool {
+        match self {
+            Self::Kept => true,
+            Self::Now(managers) => decoded(stored).unwrap_or_default().same_but_times(managers),
+        }
+    }
+
+    /// The object with them.
+    pub(super) fn put(&self, object: Object, stored: Option<&Object>, texts: &Texts) -> Object {
+        let managed = match (self, stored) {
+            (Self::Now(managers), _) => managers.to_json().map(|text| texts.share(text)),
+            (Self::Kept, Some(stored)) => stored.managed_fields().cloned(),
+            (Self::Kept, None) => None,
+        };
+        if managed.as_ref() == object.managed_fields() { object } else { object.with_managed_fields(managed) }
+    }
+}
+
+/// The managed fields of an object, if they can be read.
+fn decoded(object: &Object) -> Option<Managers> {
+    Managers::decode(&tree(object)?).ok()
+}
+
+/// `metadata.managedFields` as a tree.
+pub(super) fn tree(object: &Object) -> Option<Value> {
+    serde_json::from_slice(object.managed_fields()?).ok()
+}
+
+/// Takes `metadata.managedFields` out of a tree that a client sent.
+pub(super) fn take(fields: &mut Tree) -> Option<Value> {
+    fields.get_mut("metadata")?.as_object_mut()?.remove("managedFields")
+}
+
+impl Of<'_> {
+    /// The name under which the write is tracked.
+    fn manager(&self, stored: Option<&Object>) -> Option<String> {
+        if let Some(name) = &self.write.options.field_manager {
+            return Some(name.to_string());
+        }
+        let is_tracked = stored.is_some_and(|stored| stored.managed_fields().is_some());
+        let is_status = self.write.subresource == Subresource::Status;
+        (is_tracked && !is_status).then(|| name_of(&self.api.user.name).to_owned())
+    }
+
+    /// Does something with the tracker of the write; `tree` says the version.
+    pub(super) fn with_tracker<R>(&self, tree: &Value, run: impl FnOnce(&Tracker<'_>) -> R) -> R {
+        let (now, info) = (metadata::seconds(self.api.shared.env.now()), &self.info);
+        let tracker = Tracker::new(info, Shape::of(self.strategy.ty), self.write.subresource, &now);
+        let api_version = tree.text("apiVersion");
+        if api_version.is_empty() || api_version == info.api_version() {
+            return run(&tracker);
+        }
+        let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
+        let ty = schema::lookup(group, version, &info.name).or(self.strategy.ty);
+        run(&tracker.speaking(api_version, Shape::of(ty)))
+    }
+
+    /// The managed fields after a write that is no apply. `given` are those that the client sent.
+    pub(super) fn tracked(
+        &self,
+        stored: Option<(&Live, &Value)>,
+        new: &Value,
+        given: Option<&Value>,
+    ) -> Managed {
+        if self.is_untracked {
+            return Managed::Now(Managers::default());
+        }
+        let Some(manager) = self.manager(stored.map(|(stored, _)| stored.object())) else {
+            return Managed::Kept;
+        };
+        let before = stored.and_then(|(stored, _)| tree(stored));
+        let track = |old: Option<&Value>, new: &Value| {
+            self.with_tracker(new, |tracker| {
+                let managers = tracker.given(before.as_ref(), given);
+                Managed::Now(tracker.update(old, new, managers, &manager))
+            })
+        };
+        let old = stored.map(|(_, old)| old);
+        match self.form {
+            None => track(old, new),
+            // Managers own the fields of the form in which they write.
+            Some(form) => {
+                let sent = |tree: &Value| {
+                    let mut tree = tree.clone();
+                    form.from_stored(&mut tree);
+                    tree
+                };
+                track(old.map(sent).as_ref(), &sent(new))
+            }
+        }
+    }
+
+    /// The managed fields that an apply starts from.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub(super) fn managers(&self, stored: &Object) -> Result<Managers> {
+        let failed = |why: String| Error::Patch {
+            key: self.key(),
+            fault: PatchFault::Unfit,
+            why: format!("failed to decode managed fields: {why}"),
+        };
+        Managers::decode(&tree(stored).unwrap_or_default()).map_err(failed)
+    }
+}
+
+/// The name of a user as a field manager, as Kubernetes' components call themselves.
+fn name_of(user: &str) -> &str {
+    match user.rsplit_once(':') {
+        Some(("system:serviceaccount:kube-system", _)) => "kube-controller-manager",
+        Some(("system:node", _)) => "kubelet",
+        Some((_, name)) => name,
+        None => user,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_of_a_cluster_have_kubernetes_names() {
+        let controller = orch_core::User::controller("deployment-controller");
+        for (user, manager) in [
+            (&*controller.name, "kube-controller-manager"),
+            ("system:node:n1", "kubelet"),
+            ("system:kube-scheduler", "kube-scheduler"),
+            ("ann", "ann"),
+        ] {
+            assert_eq!(name_of(user), manager);
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Pods act as a service account (`plugin/pkg/admission/serviceaccount/admission.go`).
+//!
+//! Only where it is asked for: somebody must make the account `default` of each namespace, and nodes must mount tokens. Not the
+//! list of secrets that an account may mount, which is deprecated. Invariant: a pod names an account that is there.
+
+use orch_core::{Key, Result, kind};
+use serde_json::{Value, json};
+
+use super::batch::Of;
+use super::facts::Facts;
+use crate::tree::{Get, Set, Tree};
+
+const DEFAULT: &str = "default";
+const MIRROR: &str = "kubernetes.io/config.mirror";
+/// Where containers find their token.
+pub(super) const MOUNT_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+/// How names of volumes with tokens begin.
+const VOLUME: &str = "kube-api-access-";
+/// Seconds that a token is good for: an hour, and a little for those who do not read it again.
+const TOKEN_SECS: i64 = 3607;
+
+impl Of<'_> {
+    /// Before a pod is created.
+    pub(super) async fn account(&self, tree: &mut Tree, facts: &mut Facts<'_>) -> Result<()> {
+        let annotations = tree.object_at("metadata").and_then(|metadata| metadata.object_at("annotations"));
+        let is_mirror = annotations.is_some_and(|all| all.contains_key(MIRROR));
+        let spec = tree.make("spec");
+        if is_mirror {
+            if spec.is_unset("serviceAccountName") {
+                return Ok(());
+            }
+            return Err(self.forbidden("a mirror pod may not reference service accounts"));
+        }
+        spec.default_text("serviceAccountName", DEFAULT);
+        let name = spec.text("serviceAccountName").to_owned();
+        spec.put("serviceAccount", name.as_str());
+        let namespace = &self.write.key.namespace;
+        let key = Key::new(kind::SERVICE_ACCOUNTS, namespace.clone(), name.as_str());
+        let account = facts.find(&key).await?.ok_or_else(|| {
+            let why = format!("serviceaccount \"{name}\" not found");
+            self.forbidden(format!("error looking up service account {namespace}/{name}: {why}"))
+        })?;
+        let account = account.tree();
+        let mounts = |tree: &Tree| tree.at("automountServiceAccountToken").and_then(Value::as_bool);
+        let own = account.as_object().and_then(mounts);
+        if mounts(spec).or(own).unwrap_or(true) {
+            let name = format!("{VOLUME}{}", self.api.shared.env.name_suffix());
+            mount(spec, name);
+        }
+        if spec.is_unset("imagePullSecrets") && !account.list("imagePullSecrets").is_empty() {
+            spec.put("imagePullSecrets", account.list("imagePullSecrets").to_vec());
+        }
+        Ok(())
+    }
+}
+
+/// Mounts a token into every container that has nothing there; a volume of that name is made if there is none yet.
+fn mount(spec: &mut Tree, new: String) {
+    let mut names = spec.list("volumes").iter().map(|volume| volume.text("name"));
+    let existing = names.find(|name| name.starts_with(VOLUME)).map(str::to_owned);
+    let (is_there, name) = (existing.is_some(), existing.unwrap_or(new));
+    let mut is_needed = false;
+    for containers in ["initContainers", "containers"] {
+        for container in spec.objects_mut(containers) {
+            let mut mounts = container.list("volumeMounts").to_vec();
+            if mounts.iter().all(|mount| mount.text("mountPath") != MOUNT_PATH) {
+                mounts.push(json!({"name": name, "readOnly": true, "mountPath": MOUNT_PATH}));
+                container.put("volumeMounts", mounts);
+                is_needed = true;
+            }
+        }
+    }
+    if is_needed && !is_there {
+        let mut volumes = spec.list("volumes").to_vec();
+        volumes.push(json!({"name": name, "projected": {"defaultMode": 420, "sources": [
+            {"serviceAccountToken": {"expirationSeconds": TOKEN_SECS, "path": "token"}},
+            {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+            {"downwardAPI": {"items": [{"path": "namespace",
+                "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}]}}]}}));
+        spec.put("volumes", volumes);
+    }
+}

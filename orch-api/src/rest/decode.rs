@@ -1,0 +1,414 @@
+//! Bodies to trees, with what strict decoding finds on the way: unknown and duplicate fields in the order of the text, and
+//! the first value that does not fit its type, in the words of Kubernetes' decoder
+//! (`sigs.k8s.io/json`, `apimachinery/pkg/runtime/serializer/json`).
+//!
+//! Not validation, and no defaults. Invariant: no text makes it panic or go deeper than [`MAX_DEPTH`].
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+use super::negotiate::Sent;
+use super::protobuf;
+use crate::manifest;
+use crate::schema::{Definition, MAX_DEPTH, Type, TypeRef};
+
+/// Strict faults reported: Kubernetes' own bound.
+const MAX_FAULTS: usize = 100;
+
+/// Bytes of a body that cannot be read that the answer shows.
+const PREVIEW: usize = 200;
+
+/// A body that could be read.
+#[derive(Debug, Default)]
+pub(super) struct Decoded {
+    pub(super) tree: Value,
+    /// `unknown field "spec.nope"` and `duplicate field "data.a"`.
+    pub(super) strict: Vec<String>,
+    /// Why the tree does not fit its type.
+    pub(super) misfit: Option<String>,
+}
+
+/// Reads a body of a type; without a type only duplicates are found.
+///
+/// # Errors
+/// Why the text is not of that encoding.
+pub(super) fn decode(text: &[u8], sent: Sent, ty: Option<TypeRef>) -> Result<Decoded, String> {
+    match sent {
+        Sent::Json => json_of(text, ty),
+        // As `sigs.k8s.io/yaml`: to JSON first.
+        Sent::Yaml => json_of(yaml(text)?.to_string().as_bytes(), ty),
+        // Fields that are not known are no fault there, and values of other types do not decode.
+        Sent::Protobuf => match protobuf::decode(text) {
+            Ok(tree) => Ok(Decoded { tree, ..Decoded::default() }),
+            Err(error) => Err(error.to_string()),
+        },
+    }
+}
+
+fn json_of(text: &[u8], ty: Option<TypeRef>) -> Result<Decoded, String> {
+    let walk = Walk { path: RefCell::default(), found: RefCell::default() };
+    let shape = ty.map_or(Shape::Free, Shape::Of);
+    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    let seed = Seed { walk: &walk, shape, holder: None, depth: 0 };
+    let tree = seed.deserialize(&mut deserializer).and_then(|tree| deserializer.end().map(|()| tree));
+    let found = walk.found.into_inner();
+    match tree {
+        Ok(tree) => Ok(Decoded { tree, strict: found.strict, misfit: found.misfit }),
+        Err(error) => {
+            let shown = String::from_utf8_lossy(&text[..text.len().min(PREVIEW)]).into_owned();
+            Err(format!(
+                "couldn't get version/kind; json parse error: {} ({shown})",
+                super::go_json::explain(text, &error)
+            ))
+        }
+    }
+}
+
+/// One document of YAML.
+fn yaml(text: &[u8]) -> Result<Value, String> {
+    manifest::document(text).map_err(|errors| {
+        let all: Vec<_> =
+            errors.iter().map(|error| format!("line {}: {}", error.at.line, error.reason)).collect();
+        format!("couldn't get version/kind; json parse error: yaml: {}", all.join(", "))
+    })
+}
+
+/// What is known of the shape of a value.
+#[derive(Clone, Copy)]
+enum Shape {
+    /// Everything goes and is kept: custom resources, raw extensions.
+    Free,
+    /// It is dropped: behind an unknown field.
+    Lost,
+    Of(TypeRef),
+}
+
+#[derive(Default)]
+struct Found {
+    strict: Vec<String>,
+    misfit: Option<String>,
+}
+
+struct Walk {
+    path: RefCell<String>,
+    found: RefCell<Found>,
+}
+
+impl Walk {
+    fn strict(&self, what: &str, field: &str) {
+        let mut found = self.found.borrow_mut();
+        if found.strict.len() < MAX_FAULTS {
+            let path = self.path.borrow();
+            let dot = if path.is_empty() { "" } else { "." };
+            found.strict.push(format!("{what} field \"{path}{dot}{field}\""));
+        }
+    }
+
+    fn misfit(&self, seed: &Seed<'_>, got: &str) {
+        let mut found = self.found.borrow_mut();
+        let Shape::Of(ty) = seed.shape else { return };
+        if found.misfit.is_none() {
+            let path = without_indexes(&self.path.borrow());
+            let place = match seed.holder {
+                Some(holder) if !path.is_empty() => format!("Go struct field {}.{path}", short(holder)),
+                _ => "Go value".to_owned(),
+            };
+            found.misfit = Some(format!("json: cannot unmarshal {got} into {place} of type {}", go_type(ty)));
+        }
+    }
+
+    /// Goes one step down the path for as long as `run` takes.
+    fn inside<T>(&self, step: &str, is_index: bool, run: impl FnOnce() -> T) -> T {
+        let before = {
+            let mut path = self.path.borrow_mut();
+            let before = path.len();
+            if !is_index && before > 0 {
+                path.push('.');
+            }
+            path.push_str(step);
+            before
+        };
+        let outcome = run();
+        self.path.borrow_mut().truncate(before);
+        outcome
+    }
+}
+
+/// Go's decoder names the fields on the way, not the elements.
+fn without_indexes(path: &str) -> String {
+    let mut plain = String::with_capacity(path.len());
+    let mut depth = 0_usize;
+    for character in path.chars() {
+        match character {
+            '[' => depth += 1,
+            ']' => depth = depth.saturating_sub(1),
+            other if depth == 0 => plain.push(other),
+            _ => {}
+        }
+    }
+    plain
+}
+
+/// `ObjectMeta` of `io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta`.
+fn short(definition: Definition) -> &'static str {
+    let name = definition.name();
+    name.rsplit('.').next().unwrap_or(name)
+}
+
+/// The name of a type in Go, as its decoder prints it.
+fn go_type(ty: TypeRef) -> String {
+    match ty.get() {
+        Type::String => "string".to_owned(),
+        Type::Int32 => "int32".to_owned(),
+        Type::Int64 => "int64".to_owned(),
+        Type::Number => "float64".to_owned(),
+        Type::Boolean => "bool".to_owned(),
+        Type::Bytes => "[]uint8".to_owned(),
+        Type::Time => "v1.Time".to_owned(),
+        Type::MicroTime => "v1.MicroTime".to_owned(),
+        Type::Quantity => "resource.Quantity".to_owned(),
+        Type::IntOrString => "intstr.IntOrString".to_owned(),
+        Type::Map(item) => format!("map[string]{}", go_type(item)),
+        Type::Array(item) => format!("[]{}", go_type(item)),
+        Type::Object(definition) => {
+            let name = definition.name();
+            name.rsplitn(3, '.').take(2).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join(".")
+        }
+        _ => "interface {}".to_owned(),
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Seed<'a> {
+    walk: &'a Walk,
+    shape: Shape,
+    /// The object that has the field.
+    holder: Option<Definition>,
+    depth: usize,
+}
+
+impl<'a> Seed<'a> {
+    fn ty(&self) -> Option<Type> {
+        match self.shape {
+            Shape::Of(ty) => Some(ty.get()),
+            Shape::Free | Shape::Lost => None,
+        }
+    }
+
+    fn below(&self, shape: Shape, holder: Option<Definition>) -> Self {
+        Self { walk: self.walk, shape, holder: holder.or(self.holder), depth: self.depth + 1 }
+    }
+
+    /// The shape of a field or entry.
+    fn entry(&self, key: &str) -> Self {
+        match (self.shape, self.ty()) {
+            (_, Some(Type::Object(definition))) => match definition.field(key) {
+                Some(field) => self.below(Shape::Of(field.ty()), Some(definition)),
+                None => {
+                    self.walk.strict("unknown", key);
+                    self.below(Shape::Lost, None)
+                }
+            },
+            (_, Some(Type::Map(item))) => self.below(Shape::Of(item), None),
+            (Shape::Lost, _) => self.below(Shape::Lost, None),
+            _ => self.below(Shape::Free, None),
+        }
+    }
+
+    fn fits(&self, got: &str, fits: impl Fn(Type) -> bool) {
+        if self.ty().is_some_and(|ty| ty != Type::Any && !fits(ty)) {
+            self.walk.misfit(self, got);
+        }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Seed<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        if self.depth >= MAX_DEPTH {
+            return Err(serde::de::Error::custom("exceeded max depth"));
+        }
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Seed<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        self.fits("bool", |ty| ty == Type::Boolean);
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        self.integer(i128::from(value));
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        self.integer(i128::from(value));
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        let got = format!("number {value}");
+        self.fits(&got, |ty| matches!(ty, Type::Number | Type::Quantity));
+        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        self.fits("string", |ty| {
+            use Type::{Bytes, IntOrString, MicroTime, Quantity, String, Time};
+            matches!(ty, String | Bytes | Time | MicroTime | Quantity | IntOrString)
+        });
+        Ok(Value::String(value.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        self.fits("array", |ty| matches!(ty, Type::Array(_)));
+        let shape = match (self.shape, self.ty()) {
+            (_, Some(Type::Array(item))) => Shape::Of(item),
+            (Shape::Lost, _) => Shape::Lost,
+            _ => Shape::Free,
+        };
+        let mut list = Vec::new();
+        loop {
+            let seed = self.below(shape, None);
+            let step = format!("[{}]", list.len());
+            match self.walk.inside(&step, true, || items.next_element_seed(seed))? {
+                Some(item) => list.push(item),
+                None => return Ok(Value::Array(list)),
+            }
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        self.fits("object", |ty| matches!(ty, Type::Object(_) | Type::Map(_)));
+        let mut map = Map::new();
+        let mut twice: HashSet<String> = HashSet::new();
+        while let Some(key) = entries.next_key::<String>()? {
+            if map.contains_key(&key) && !matches!(self.shape, Shape::Lost) && twice.insert(key.clone()) {
+                self.walk.strict("duplicate", &key);
+            }
+            let seed = self.entry(&key);
+            let value = self.walk.inside(&key, false, || entries.next_value_seed(seed))?;
+            map.insert(key, value);
+        }
+        Ok(Value::Object(map))
+    }
+}
+
+impl Seed<'_> {
+    fn integer(&self, value: i128) {
+        let got = format!("number {value}");
+        self.fits(&got, |ty| match ty {
+            Type::Int32 | Type::IntOrString => i32::try_from(value).is_ok(),
+            Type::Int64 => i64::try_from(value).is_ok(),
+            Type::Number | Type::Quantity => true,
+            _ => false,
+        });
+        // A number where a text stands is told without its value.
+        let mut found = self.walk.found.borrow_mut();
+        if let Some(misfit) = &mut found.misfit
+            && !self.ty().is_some_and(|ty| matches!(ty, Type::Int32 | Type::Int64 | Type::IntOrString))
+        {
+            *misfit = misfit.replace(&format!("unmarshal {got} into"), "unmarshal number into");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::schema::lookup;
+
+    #[track_caller]
+    fn pod(text: &str) -> Decoded {
+        decode(text.as_bytes(), Sent::Json, lookup("", "v1", "Pod")).unwrap()
+    }
+
+    #[test]
+    fn strict_faults_stand_in_the_order_of_the_text() {
+        let decoded =
+            pod(r#"{"zeta":1,"metadata":{"name":"a","name":"b","labels":{"x":"1","x":"2","x":"3"}},
+                "spec":{"containers":[{"name":"c","imgae":{"a":1,"a":2}}]},"alpha":2}"#);
+        assert_eq!(
+            decoded.strict,
+            [
+                "unknown field \"zeta\"",
+                "duplicate field \"metadata.name\"",
+                "duplicate field \"metadata.labels.x\"",
+                "unknown field \"spec.containers[0].imgae\"",
+                "unknown field \"alpha\"",
+            ]
+        );
+        assert_eq!(decoded.tree["metadata"]["name"], "b", "the last one wins");
+        assert_eq!(decoded.misfit, None);
+    }
+
+    #[test]
+    fn a_misfit_is_told_in_gos_words() {
+        for (text, expected) in [
+            (
+                r#"{"metadata":{"name":true}}"#,
+                "json: cannot unmarshal bool into Go struct field ObjectMeta.metadata.name of type string",
+            ),
+            (
+                r#"{"spec":{"containers":[{"name":7}]}}"#,
+                "json: cannot unmarshal number into Go struct field Container.spec.containers.name of type string",
+            ),
+            (
+                r#"{"spec":{"priority":3000000000}}"#,
+                "json: cannot unmarshal number 3000000000 into Go struct field PodSpec.spec.priority of type int32",
+            ),
+            (
+                r#"{"spec":{"containers":{}}}"#,
+                "json: cannot unmarshal object into Go struct field PodSpec.spec.containers of type []v1.Container",
+            ),
+        ] {
+            assert_eq!(pod(text).misfit.as_deref(), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn yaml_means_what_it_means_to_kubernetes() {
+        let text = b"metadata: {name: y}\n";
+        let decoded = decode(text, Sent::Yaml, lookup("", "v1", "ConfigMap")).unwrap();
+        assert_eq!(decoded.tree, json!({"metadata": {"name": true}}));
+        assert!(decoded.misfit.unwrap().contains("cannot unmarshal bool"));
+        assert!(decode(b"a: [", Sent::Yaml, None).unwrap_err().contains("json parse error"));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+        #[test]
+        fn no_text_makes_it_panic(text in "[\\[\\]{}:,\"a-c0-9 \n.e-]{0,60}") {
+            for sent in [Sent::Json, Sent::Yaml] {
+                let _ = decode(text.as_bytes(), sent, lookup("", "v1", "Pod"));
+            }
+        }
+    }
+
+    #[test]
+    fn depth_is_bounded() {
+        let text = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        assert!(decode(text.as_bytes(), Sent::Json, None).is_err());
+        assert!(decode(text.as_bytes(), Sent::Yaml, None).is_err());
+    }
+}

@@ -1,0 +1,28 @@
+//! The subresource `scale`: a workload as `autoscaling/v1` Scale (`pkg/registry/apps/*/storage`).
+//!
+//! Writes of it are the Api's; here the object that it answers becomes a Scale. Invariant: a Scale has the revision of its
+//! object.
+
+use http::Response;
+use orch_core::{Object, Revision};
+
+use super::body::{self, Answer, Body};
+use super::call::Call;
+use super::output;
+use super::query::revision;
+use super::read::arrived;
+use super::status::Status;
+use crate::scale::scale;
+
+pub(super) async fn get(call: Call) -> Answer {
+    let at_least = revision(&call.request.query)?.unwrap_or(Revision::ZERO);
+    let (key, api) = (call.key(), &call.api);
+    let live = arrived(&call, || Box::pin(api.get(&key, at_least))).await?;
+    answer(&call, live.object())
+}
+
+/// A Scale as the answer.
+pub(super) fn answer(call: &Call, object: &Object) -> Result<Response<Body>, Status> {
+    let tree = scale(&object.to_tree());
+    Ok(output::warn(call, body::tree(200, call.form.encoding, &tree)))
+}

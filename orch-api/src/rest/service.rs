@@ -1,0 +1,258 @@
+//! The server without a socket: a [`tower::Service`] of HTTP requests.
+//!
+//! It finds out who asks and for what, asks the authorizer, and hands on. Not the verbs. Invariant: whatever happens, the
+//! client gets an answer, and one that Kubernetes' clients understand.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderValue};
+use http::{Method, Request, Response};
+use orch_core::{Api, Env, User};
+use tokio::sync::Semaphore;
+
+use super::access::{self, Attributes, Authorizer, Masters};
+use super::body::{self, Answer, Body, BodyError};
+use super::call::Call;
+use super::health::Check;
+use super::query::Query;
+use super::status::Status;
+use super::target::{self, Target};
+use super::{discovery, health, openapi, review, verb, version};
+
+/// Requests at work at once by default, reads and writes together (`--max-requests-inflight` and
+/// `--max-mutating-requests-inflight`). A watch counts until it is open.
+const IN_FLIGHT: usize = 600;
+
+/// How long anything but a watch may take (`--request-timeout`).
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The Kubernetes REST API over an [`Api`]. Cloning copies a pointer.
+///
+/// Who asks stands in the request's extensions as a [`User`]; a request without one is anonymous, unless
+/// [`Rest::acting_as`] says otherwise.
+///
+/// ```
+/// use std::sync::Arc;
+/// use http_body_util::{BodyExt, Full};
+/// use orch_api::{LocalApi, rest::Rest};
+/// use orch_core::{Registry, User};
+/// use orch_store::MemStore;
+/// # orch_core::sim::run(1, |env| async move {
+/// let registry = Arc::new(Registry::built_in());
+/// let api = LocalApi::builder(Arc::new(MemStore::new(registry.clone())), env.clone(), registry).build();
+/// api.bootstrap().await.unwrap();
+/// let mut admin = User::new("admin");
+/// admin.groups = vec!["system:masters".into()];
+/// let rest = Rest::builder(Arc::new(api), &env).build().acting_as(admin);
+/// let request = http::Request::get("/api/v1/namespaces/default").body(Full::<bytes::Bytes>::default()).unwrap();
+/// let answer = rest.answer(request).await;
+/// assert_eq!(answer.status(), 200);
+/// let body = answer.into_body().collect().await.unwrap().to_bytes();
+/// let namespace: serde_json::Value = serde_json::from_slice(&body).unwrap();
+/// assert_eq!(namespace["status"]["phase"], "Active");
+/// # });
+/// ```
+#[derive(Clone)]
+pub struct Rest {
+    shared: Arc<Shared>,
+    user: Option<User>,
+}
+
+pub(super) struct Shared {
+    pub(super) api: Arc<dyn Api>,
+    pub(super) env: Env,
+    pub(super) authorizer: Arc<dyn Authorizer>,
+    pub(super) checks: Vec<Arc<dyn Check>>,
+    in_flight: Semaphore,
+}
+
+/// Marks a request whose certificate is not one that the server trusts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Untrusted;
+
+/// What a [`Rest`] is made of.
+#[must_use]
+pub struct RestBuilder {
+    api: Arc<dyn Api>,
+    env: Env,
+    authorizer: Arc<dyn Authorizer>,
+    checks: Vec<Arc<dyn Check>>,
+    in_flight: usize,
+}
+
+impl RestBuilder {
+    /// Who may do what; [`Masters`] by default.
+    pub fn authorizer(mut self, authorizer: impl Authorizer) -> Self {
+        self.authorizer = Arc::new(authorizer);
+        self
+    }
+
+    /// How many requests may be at work at once, 600 by default; who comes then is told to come again. Members of
+    /// `system:masters` always get an answer.
+    pub fn max_in_flight(mut self, requests: usize) -> Self {
+        self.in_flight = requests.min(Semaphore::MAX_PERMITS);
+        self
+    }
+
+    /// A health check besides those given before.
+    pub fn check(mut self, check: impl Check) -> Self {
+        self.checks.push(Arc::new(check));
+        self
+    }
+
+    /// The service.
+    #[must_use]
+    pub fn build(self) -> Rest {
+        let Self { api, env, authorizer, checks, in_flight } = self;
+        let in_flight = Semaphore::new(in_flight);
+        Rest { shared: Arc::new(Shared { api, env, authorizer, checks, in_flight }), user: None }
+    }
+}
+
+impl Rest {
+    /// A server over an Api; `env` gives it clock and randomness.
+    pub fn builder(api: Arc<dyn Api>, env: &Env) -> RestBuilder {
+        let env = env.child("rest");
+        RestBuilder { api, env, authorizer: Arc::new(Masters), checks: Vec::new(), in_flight: IN_FLIGHT }
+    }
+
+    /// The same server, for which requests that do not say who asks come from that user: for use in the process.
+    #[must_use]
+    pub fn acting_as(&self, user: User) -> Self {
+        Self { shared: Arc::clone(&self.shared), user: Some(user) }
+    }
+
+    /// Answers a request. Dropping the future may leave a write done or not.
+    pub async fn answer<B>(&self, request: Request<B>) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes>,
+        B::Error: Into<BodyError>,
+    {
+        let env = &self.shared.env;
+        let answered = env.timeout(TIMEOUT, self.routed(request)).await;
+        let timeout = || {
+            let message = "Timeout: request did not complete within the allotted timeout";
+            Err(Status::failure(orch_core::Reason::Timeout, message))
+        };
+        let mut response = match answered.unwrap_or_else(timeout) {
+            Ok(response) => response,
+            Err(status) => body::status(&status),
+        };
+        let headers = response.headers_mut();
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
+        if let Ok(id) = HeaderValue::from_str(&env.uuid()) {
+            headers.insert("audit-id", id);
+        }
+        response
+    }
+
+    #[cfg(test)]
+    pub(super) fn shared_api(&self) -> Arc<dyn Api> {
+        Arc::clone(&self.shared.api)
+    }
+
+    async fn routed<B>(&self, request: Request<B>) -> Answer
+    where
+        B: http_body::Body<Data = Bytes>,
+        B::Error: Into<BodyError>,
+    {
+        let (parts, body) = request.into_parts();
+        let known = parts.extensions.get::<User>().or(self.user.as_ref()).cloned();
+        let is_untrusted = parts.extensions.get::<Untrusted>().is_some();
+        if is_untrusted || parts.headers.contains_key(AUTHORIZATION) && known.is_none() {
+            return Err(Status::unauthorized());
+        }
+        let user = known.map_or_else(access::anonymous, access::authenticated);
+        let permit = self.shared.in_flight.try_acquire();
+        if permit.is_err() && !access::is_master(&user) {
+            return Err(Status::too_many());
+        }
+        let authorizer = &*self.shared.authorizer;
+        let user = access::acting(authorizer, user, &parts.headers).await?;
+        let query = Query::parse(parts.uri.query().unwrap_or_default());
+        let Some(target) = target::parse(parts.uri.path()) else { return Ok(body::not_found()) };
+        match target {
+            Target::Path(path) => {
+                let verb = parts.method.as_str().to_lowercase();
+                let what = Attributes::path(&verb, parts.uri.path());
+                access::check(authorizer, &user, &what).await?;
+                self.path(&path, &query, &parts).await
+            }
+            Target::Resource(target) => {
+                let verb = verb::name(&parts.method, &target, &query);
+                let what = Attributes::resource(verb, &target.group, &target.version, &target.resource)
+                    .namespace(&target.namespace)
+                    .name(&target.name)
+                    .subresource(&target.subresource);
+                access::check(authorizer, &user, &what).await?;
+                let http::request::Parts { method, headers, .. } = parts;
+                let request = verb::Request { target, query, method, headers, user };
+                if let Some(review) = review::Review::of(&request) {
+                    return review.answer(&self.shared, request, body::read(body).await?).await;
+                }
+                Box::pin(verb::answer(&self.shared, request, body)).await
+            }
+        }
+    }
+
+    async fn path(&self, path: &[String], query: &Query, parts: &http::request::Parts) -> Answer {
+        if !matches!(parts.method, Method::GET | Method::HEAD) {
+            return Ok(body::not_found());
+        }
+        let shared = &*self.shared;
+        match path.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            [""] => Ok(discovery::paths(shared)),
+            ["version"] => Ok(version::answer()),
+            [root @ ("healthz" | "livez" | "readyz"), ref rest @ ..] if rest.len() < 2 => {
+                Ok(health::answer(shared, root, rest.first().copied(), query).await)
+            }
+            ["api" | "apis", ..] => discovery::answer(shared, path, &parts.headers),
+            ["openapi", "v3", ..] => Ok(openapi::answer(shared, &path[2..])),
+            _ => Ok(body::not_found()),
+        }
+    }
+}
+
+impl Shared {
+    /// Starts a call to a resource that is registered.
+    pub(super) fn call(
+        self: &Arc<Self>,
+        request: verb::Request,
+        (info, served): (Arc<orch_core::KindInfo>, Option<&'static crate::convert::Form>),
+        form: super::negotiate::Form,
+    ) -> Call {
+        let api = self.api.impersonate(&request.user);
+        Call { shared: Arc::clone(self), api, info, served, request, form, warnings: Vec::new() }
+    }
+}
+
+impl<B> tower::Service<Request<B>> for Rest
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BodyError>,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let rest = self.clone();
+        Box::pin(async move { Ok(rest.answer(request).await) })
+    }
+}
+
+impl std::fmt::Debug for Rest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rest").field("user", &self.user).finish_non_exhaustive()
+    }
+}

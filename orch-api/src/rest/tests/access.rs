@@ -1,0 +1,147 @@
+//! Who gets what.
+
+use super::*;
+
+#[test]
+fn nobody_gets_more_than_health_and_version() {
+    with(|server| async move {
+        let nobody = Server { rest: server.rest.acting_as(User::new("system:anonymous")), ..server };
+        for (uri, code) in [
+            ("/healthz", 200),
+            ("/livez?verbose", 200),
+            ("/readyz/store", 200),
+            ("/readyz/nope", 404),
+            ("/version", 200),
+            ("/", 403),
+            ("/api", 403),
+            ("/openapi/v3", 403),
+            (MAPS, 403),
+            ("/apis/nope/v1/things", 403),
+        ] {
+            nobody.get(uri).await.expect(code);
+        }
+        let refused = nobody.get(MAPS).await;
+        assert_eq!(
+            refused.text("/message"),
+            "configmaps is forbidden: User \"system:anonymous\" cannot list resource \"configmaps\" in API group \"\" in the \
+             namespace \"default\""
+        );
+    });
+}
+
+#[test]
+fn somebody_known_may_discover_and_ask_about_themselves() {
+    with(|server| async move {
+        let jane = [("impersonate-user", "jane"), ("impersonate-group", "team")];
+        for uri in ["/api", "/apis", "/openapi/v3/api/v1", "/version"] {
+            server.send(Method::GET, uri, &jane, "").await.expect(200);
+        }
+        let uri = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
+        let me = server.send(Method::POST, uri, &jane, "{}").await.expect(201);
+        assert_eq!(
+            me.body["status"]["userInfo"],
+            json!({"username": "jane", "groups": ["team", "system:authenticated"]})
+        );
+        let may = json!({"spec": {"resourceAttributes": {"verb": "list", "resource": "pods"}}});
+        let uri = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+        let asked = server.send(Method::POST, uri, &jane, may.to_string()).await.expect(201);
+        assert_eq!(asked.body["status"]["allowed"], false);
+        assert_eq!(server.post(uri, may).await.expect(201).body["status"]["allowed"], true);
+        let about =
+            json!({"spec": {"user": "jane", "nonResourceAttributes": {"verb": "get", "path": "/healthz"}}});
+        let uri = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
+        assert_eq!(server.post(uri, about).await.expect(201).body["status"]["allowed"], true);
+        server.post(uri, json!({"spec": {"user": "jane"}})).await.expect(422);
+        server.send(Method::POST, uri, &jane, "{}").await.expect(403);
+    });
+}
+
+#[test]
+fn a_token_that_is_not_known_is_refused() {
+    with(|server| async move {
+        let request =
+            Request::get("/version").header("authorization", "Bearer x").body(Full::default()).unwrap();
+        let nobody = Rest::builder(server.rest.shared_api(), &server.env).build();
+        assert_eq!(nobody.answer(request).await.status(), 401);
+    });
+}
+
+#[test]
+fn roles_allow_and_give_no_more_than_their_writer_has() {
+    with(|mut server| async move {
+        let api = server.rest.shared_api();
+        let rbac = crate::rest::Rbac::new(api.clone());
+        rbac.bootstrap().await.unwrap();
+        rbac.bootstrap().await.expect("what is there is no fault");
+        server.rest = Rest::builder(api, &server.env).authorizer(rbac).build().acting_as(admin());
+        let roles = "/apis/rbac.authorization.k8s.io/v1/namespaces/default/roles";
+        let bindings = "/apis/rbac.authorization.k8s.io/v1/namespaces/default/rolebindings";
+        let role = |name: &str, rules: Value| json!({"metadata": {"name": name}, "rules": rules});
+        let rules = json!([{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"], "resourceNames": ["only"]},
+            {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["roles"], "verbs": ["create", "patch"]}]);
+        server.post(roles, role("r", rules)).await.expect(201);
+        let reference = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "r"});
+        let subjects = json!([{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "jane"}]);
+        server
+            .post(bindings, json!({"metadata": {"name": "b"}, "subjects": subjects, "roleRef": reference}))
+            .await
+            .expect(201);
+        server.map("only", json!({})).await;
+        server.map("other", json!({})).await;
+        let jane = [("impersonate-user", "jane")];
+        let get =
+            async |name: &str| server.send(Method::GET, &format!("{MAPS}/{name}"), &jane, "").await.code;
+        assert_eq!((get("only").await, get("other").await), (200, 403));
+        let all = json!([{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]);
+        let refused =
+            server.send(Method::POST, roles, &jane, role("big", all.clone()).to_string()).await.expect(403);
+        assert!(
+            refused.text("/message").ends_with(
+                "user \"jane\" (groups=[\"system:authenticated\"]) is attempting to grant RBAC permissions not currently \
+                 held:\n{APIGroups:[\"*\"], Resources:[\"*\"], Verbs:[\"*\"]}"
+            ),
+            "{}",
+            refused.raw
+        );
+        let own = json!([{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"], "resourceNames": ["only"]}]);
+        server.send(Method::POST, roles, &jane, role("small", own).to_string()).await.expect(201);
+        let headers = [jane[0], ("content-type", "application/merge-patch+json")];
+        let grown = json!({"rules": all}).to_string();
+        server.send(Method::PATCH, &format!("{roles}/small"), &headers, grown).await.expect(403);
+    });
+}
+
+/// Everybody may do everything.
+struct Open;
+
+#[async_trait::async_trait]
+impl super::super::Authorizer for Open {
+    async fn authorize(&self, _: &User, _: &super::super::Attributes) -> super::super::Decision {
+        super::super::Decision::Allow
+    }
+}
+
+#[test]
+fn who_comes_when_too_many_are_at_work_is_told_to_come_again() {
+    with(|server| async move {
+        let rest =
+            Rest::builder(server.rest.shared_api(), &server.env).authorizer(Open).max_in_flight(1).build();
+        let jane = rest.acting_as(User::new("jane"));
+        // A body that does not end keeps its request at work.
+        let body = http_body_util::StreamBody::new(futures::stream::pending::<
+            Result<http_body::Frame<Bytes>, super::super::BodyError>,
+        >());
+        let slow = Request::post(MAPS).body(body).unwrap();
+        let mut slow = Box::pin(jane.answer(slow));
+        assert!(futures::poll!(&mut slow).is_pending());
+        let get = || Request::get(MAPS).body(Full::<Bytes>::default()).unwrap();
+        let refused = jane.answer(get()).await;
+        assert_eq!(
+            (refused.status().as_u16(), &refused.headers()["retry-after"]),
+            (429, &"1".parse().unwrap())
+        );
+        assert_eq!(rest.acting_as(admin()).answer(get()).await.status(), 200);
+        drop(slow);
+        assert_eq!(jane.answer(get()).await.status(), 200);
+    });
+}

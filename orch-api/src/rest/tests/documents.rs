@@ -1,0 +1,101 @@
+//! Discovery and OpenAPI.
+
+use std::collections::BTreeSet;
+
+use super::*;
+
+#[test]
+fn what_is_listed_is_served() {
+    with(|server| async move {
+        let mut seen = 0;
+        let groups = server.get("/apis").await.expect(200);
+        let mut places: Vec<String> = vec!["/api/v1".into()];
+        for group in groups.body["groups"].as_array().unwrap() {
+            for version in group["versions"].as_array().unwrap() {
+                places.push(format!("/apis/{}", version["groupVersion"].as_str().unwrap()));
+            }
+            server.get(&format!("/apis/{}", group["name"].as_str().unwrap())).await.expect(200);
+        }
+        for place in places {
+            let list = server.get(&place).await.expect(200);
+            for resource in list.body["resources"].as_array().unwrap() {
+                let name = resource["name"].as_str().unwrap();
+                if resource["verbs"].as_array().unwrap().contains(&json!("list")) {
+                    seen += 1;
+                    let listed = server.get(&format!("{place}/{name}")).await.expect(200);
+                    let kind = format!("{}List", resource["kind"].as_str().unwrap());
+                    assert_eq!(listed.text("/kind"), kind);
+                }
+            }
+        }
+        let forms = crate::convert::forms().len();
+        assert_eq!(
+            seen,
+            Registry::built_in().kinds().len() + forms,
+            "other versions and groups are listed, too"
+        );
+        for path in ["/apis/nope", "/apis/apps/v9", "/api/v2", "/nope"] {
+            assert_eq!(server.get(path).await.expect(404).raw, "404 page not found\n");
+        }
+    });
+}
+
+#[test]
+fn discovery_comes_all_in_one() {
+    with(|server| async move {
+        let accept = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json";
+        let answer = server.send(Method::GET, "/apis", &[("accept", accept)], "").await.expect(200);
+        assert_eq!(answer.text("/apiVersion"), "apidiscovery.k8s.io/v2");
+        assert!(answer.headers["content-type"].to_str().unwrap().contains("as=APIGroupDiscoveryList"));
+        let apps =
+            answer.body["items"].as_array().unwrap().iter().find(|item| item["metadata"]["name"] == "apps");
+        let resources = apps.unwrap()["versions"][0]["resources"].as_array().unwrap().clone();
+        let scale = resources.iter().find(|resource| resource["resource"] == "deployments").unwrap();
+        assert_eq!(
+            scale["subresources"][0]["responseKind"],
+            json!({"group": "autoscaling", "version": "v1", "kind": "Scale"})
+        );
+        let core = server.send(Method::GET, "/api", &[("accept", accept)], "").await.expect(200);
+        assert_eq!(core.body["items"].as_array().unwrap().len(), 1);
+    });
+}
+
+/// Every `$ref` in a document.
+fn references(tree: &Value, out: &mut BTreeSet<String>) {
+    match tree {
+        Value::Object(map) => {
+            for (key, value) in map {
+                match value.as_str().filter(|_| key == "$ref") {
+                    Some(reference) => _ = out.insert(reference.to_owned()),
+                    None => references(value, out),
+                }
+            }
+        }
+        Value::Array(list) => list.iter().for_each(|item| references(item, out)),
+        _ => {}
+    }
+}
+
+#[test]
+fn openapi_documents_are_whole() {
+    with(|server| async move {
+        let index = server.get("/openapi/v3").await.expect(200);
+        let paths = index.body["paths"].as_object().unwrap();
+        assert!(paths.contains_key("api/v1") && paths.contains_key("apis/apps/v1"));
+        for place in paths.values() {
+            let document = server.get(place["serverRelativeURL"].as_str().unwrap()).await.expect(200);
+            let mut all = BTreeSet::new();
+            references(&document.body, &mut all);
+            assert!(all.len() > 3);
+            for reference in all {
+                assert!(document.body.pointer(reference.trim_start_matches('#')).is_some(), "{reference}");
+            }
+        }
+        let apps = server.get("/openapi/v3/apis/apps/v1").await;
+        let deployment = &apps.body["components"]["schemas"]["io.k8s.api.apps.v1.Deployment"];
+        assert_eq!(
+            deployment["x-kubernetes-group-version-kind"],
+            json!([{"group": "apps", "version": "v1", "kind": "Deployment"}])
+        );
+    });
+}

@@ -1,0 +1,171 @@
+//! Which verb a request is, and whether the resource has it (`apiserver/pkg/endpoints/installer.go`).
+//!
+//! Not the verbs themselves. Invariant: what is not in this table is 404 or 405, never a write.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+use orch_core::{KindInfo, Registry, Subresource, User, kind};
+
+use super::body::{self, Answer, BodyError};
+use super::call::subresource;
+use super::query::Query;
+use super::service::Shared;
+use super::status::Status;
+use super::target::ResourceTarget;
+use super::{delete, discovery, negotiate, read, scale, watch, write};
+use crate::convert;
+
+/// A request to a resource, without its body.
+pub(super) struct Request {
+    pub(super) target: ResourceTarget,
+    pub(super) query: Query,
+    pub(super) method: Method,
+    pub(super) headers: HeaderMap,
+    pub(super) user: User,
+}
+
+/// The verb as authorizers know it.
+pub(super) fn name(method: &Method, target: &ResourceTarget, query: &Query) -> &'static str {
+    let is_collection = target.name.is_empty();
+    match *method {
+        Method::POST => "create",
+        Method::PUT => "update",
+        Method::PATCH => "patch",
+        Method::DELETE if is_collection => "deletecollection",
+        Method::DELETE => "delete",
+        _ if target.is_watch || is_collection && query.flag("watch") => "watch",
+        _ if is_collection => "list",
+        _ => "get",
+    }
+}
+
+/// What a request does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Do {
+    Get,
+    List,
+    Watch,
+    Create,
+    Update,
+    Patch,
+    Delete,
+    DeleteCollection,
+}
+
+/// Decides what a request does.
+///
+/// # Errors
+/// 404 when there is no such resource, 405 when it does not have the verb.
+fn decide(info: &KindInfo, request: &Request) -> Result<(Do, Subresource), Status> {
+    let target = &request.target;
+    let (is_collection, everywhere) = (target.name.is_empty(), target.namespace.is_empty());
+    let is_placed = if info.is_namespaced() { is_collection || !everywhere } else { everywhere };
+    let Some(part) = subresource(info, &target.subresource).filter(|_| is_placed && target.rest.is_empty())
+    else {
+        return Err(Status::no_resource());
+    };
+    let in_one_place = !info.is_namespaced() || !everywhere;
+    let (is_whole, is_collected) = (part == Subresource::None, info.kind != kind::NAMESPACES);
+    let is_read =
+        part != Subresource::Binding && part != Subresource::Eviction && part != Subresource::Finalize;
+    Ok(match name(&request.method, target, &request.query) {
+        "watch" => (Do::Watch, part),
+        "list" => (Do::List, part),
+        "get" if is_read && matches!(request.method, Method::GET | Method::HEAD) => (Do::Get, part),
+        "create" if is_collection && in_one_place => (Do::Create, part),
+        "create" if matches!(part, Subresource::Binding | Subresource::Eviction) => (Do::Create, part),
+        "update" if !is_collection && (is_read || part == Subresource::Finalize) => (Do::Update, part),
+        "patch" if !is_collection && is_read => (Do::Patch, part),
+        "delete" if is_whole => (Do::Delete, part),
+        "deletecollection" if in_one_place && is_collected => (Do::DeleteCollection, part),
+        _ => return Err(Status::no_method()),
+    })
+}
+
+/// The kind that a path names, and the form in which it is served there, if that is not the stored one.
+fn find(
+    registry: &Registry,
+    target: &ResourceTarget,
+) -> Option<(Arc<KindInfo>, Option<&'static convert::Form>)> {
+    if let Some(form) = convert::form(&target.group, &target.version, &target.resource) {
+        return Some((registry.get(form.stored)?, Some(form)));
+    }
+    let info = registry.by_resource(&target.group, &target.resource)?;
+    info.versions.iter().any(|version| **version == *target.version).then_some((info, None))
+}
+
+/// Answers a request to a resource.
+pub(super) async fn answer<B>(shared: &Arc<Shared>, request: Request, body: B) -> Answer
+where
+    B: http_body::Body<Data = Bytes>,
+    B::Error: Into<BodyError>,
+{
+    let target = &request.target;
+    let registry = shared.api.registry();
+    let Some(found) = find(registry, target) else {
+        let is_known = discovery::serves(registry, &target.group, &target.version);
+        return if is_known { Err(Status::no_resource()) } else { Ok(body::not_found()) };
+    };
+    let (what, part) = decide(&found.0, &request)?;
+    let form = negotiate::objects(&request.headers)?;
+    let call = shared.call(request, found, form);
+    match (what, part) {
+        (Do::Get, Subresource::Scale) => scale::get(call).await,
+        (Do::Get, _) => read::get(call).await,
+        (Do::List, _) => read::list(call).await,
+        (Do::Watch, _) => watch::watch(call).await,
+        (Do::Delete, _) => delete::one(call, body::read(body).await?).await,
+        (Do::DeleteCollection, _) => delete::collection(call, body::read(body).await?).await,
+        (Do::Create, _) => write::create(call, part, body::read(body).await?).await,
+        (Do::Update, _) => write::update(call, part, body::read(body).await?).await,
+        (Do::Patch, _) => write::patch(call, part, body::read(body).await?).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use orch_core::Registry;
+
+    use super::super::target::{Target, parse};
+    use super::*;
+
+    #[track_caller]
+    fn check(method: Method, uri: &str, expected: Result<(Do, Subresource), u16>) {
+        let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
+        let Some(Target::Resource(target)) = parse(path) else { panic!("{path} is no resource") };
+        let info = Registry::built_in().by_resource(&target.group, &target.resource).unwrap();
+        let query = Query::parse(query);
+        let request = Request { target, query, method, headers: HeaderMap::new(), user: User::default() };
+        assert_eq!(decide(&info, &request).map_err(|status| status.code()), expected, "{uri}");
+    }
+
+    #[test]
+    fn every_method_has_its_verb_or_none() {
+        use Subresource::{Binding, Eviction, Finalize, None, Scale, Status};
+        let pods = "/api/v1/namespaces/a/pods";
+        check(Method::GET, "/api/v1/pods", Ok((Do::List, None)));
+        check(Method::GET, "/api/v1/pods?watch=1", Ok((Do::Watch, None)));
+        check(Method::GET, "/api/v1/watch/pods", Ok((Do::Watch, None)));
+        check(Method::POST, "/api/v1/pods", Err(405));
+        check(Method::POST, pods, Ok((Do::Create, None)));
+        check(Method::PUT, pods, Err(405));
+        check(Method::DELETE, pods, Ok((Do::DeleteCollection, None)));
+        check(Method::DELETE, "/api/v1/pods", Err(405));
+        check(Method::DELETE, "/api/v1/namespaces", Err(405));
+        check(Method::DELETE, "/api/v1/namespaces/a", Ok((Do::Delete, None)));
+        check(Method::POST, &format!("{pods}/x"), Err(405));
+        check(Method::GET, "/api/v1/pods/x", Err(404));
+        check(Method::GET, "/api/v1/namespaces/a/nodes", Err(404));
+        check(Method::PATCH, &format!("{pods}/x/status"), Ok((Do::Patch, Status)));
+        check(Method::DELETE, &format!("{pods}/x/status"), Err(405));
+        check(Method::POST, &format!("{pods}/x/binding"), Ok((Do::Create, Binding)));
+        check(Method::POST, &format!("{pods}/x/eviction"), Ok((Do::Create, Eviction)));
+        check(Method::GET, &format!("{pods}/x/eviction"), Err(405));
+        check(Method::GET, &format!("{pods}/x/nope"), Err(404));
+        check(Method::PUT, "/api/v1/namespaces/a/finalize", Ok((Do::Update, Finalize)));
+        check(Method::GET, "/apis/apps/v1/namespaces/a/deployments/x/scale", Ok((Do::Get, Scale)));
+        check(Method::GET, "/api/v1/namespaces/a/configmaps/x/status", Err(404));
+    }
+}

@@ -1,0 +1,256 @@
+//! The verb watch: a stream of events, one JSON object a line (`apiserver/pkg/endpoints/handlers/watch.go`,
+//! `pkg/storage/cacher`).
+//!
+//! The stream is pulled: a client that does not read is behind, and gets 410 once history no longer goes back to it; the
+//! writer never waits. Invariants: revisions never go back; a bookmark comes only after everything up to it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::{Stream, StreamExt, stream};
+use orch_core::{Change, Error, Event, Object, Revision, Select, Watch};
+use serde_json::{Value, json};
+
+use super::body::{self, Answer};
+use super::call::Call;
+use super::negotiate::{Encoding, Shape};
+use super::output;
+use super::query::ListOptions;
+use super::read::{arrived, selection};
+use super::status::{Doing, Status};
+use super::table;
+
+/// A watch that does not say how long ends after this to twice this (`--min-request-timeout`).
+const LEAST_TIMEOUT: Duration = Duration::from_secs(1800);
+/// Bookmarks come this often at most. Kubernetes sends one a minute; a client whose barrier waits for one is glad of more.
+const BOOKMARK_EVERY: Duration = Duration::from_secs(1);
+
+pub(super) async fn watch(call: Call) -> Answer {
+    let mut options = ListOptions::read(&call.request.query, &call.info, call.served, true)?;
+    if !call.request.target.name.is_empty() {
+        options.fields = options.fields.and_equals("metadata.name", call.request.target.name.as_str());
+    }
+    if call.form.encoding != Encoding::Json {
+        return Err(Status::not_acceptable(&["application/json", "application/json;stream=watch"]));
+    }
+    let env = call.shared.env.clone();
+    let timeout = match options.timeout_secs {
+        Some(secs) if secs > 0 => Duration::from_secs(secs),
+        _ => LEAST_TIMEOUT.mul_f64(1.0 + env.fraction()),
+    };
+    let deadline = env.elapsed().saturating_add(timeout);
+    let select = selection(&call, &options);
+    let opened = open(&call, &select, &options).await;
+    let content_type = call.form.encoding.content_type();
+    let (events, floor) = match opened {
+        Ok(opened) => opened,
+        // As of the watch cache: the answer is 200, and the stream has the error.
+        Err(Opening::Error(error)) => {
+            let line = line("ERROR", &call.failed(&error, Doing::Read).to_tree().to_string());
+            return Ok(body::stream(content_type, stream::iter([line])));
+        }
+        Err(Opening::Refused(status)) => return Err(status),
+    };
+    let running = Running {
+        events,
+        floor,
+        deadline,
+        seen: None,
+        told: Revision::ZERO,
+        next_bookmark: env.elapsed(),
+        bookmarks: options.bookmarks,
+        ends_initial: options.initial_events == Some(true),
+        is_first: true,
+        is_over: false,
+        call,
+    };
+    Ok(body::stream(content_type, running.lines()))
+}
+
+enum Opening {
+    Refused(Status),
+    Error(Error),
+}
+
+/// Opens the watch of the store; events up to the second answer are not the client's.
+async fn open(call: &Call, select: &Select, options: &ListOptions) -> Result<(Watch, Revision), Opening> {
+    let asked = options.revision.filter(|revision| *revision != Revision::ZERO);
+    let api = &call.api;
+    let now = || async { api.list(select, None, 1).await.map(|page| page.revision) };
+    let from = match (options.initial_events, asked) {
+        // Begins with the state: of a revision that is not older than the one asked for.
+        (Some(true), Some(revision)) => {
+            let come = || -> futures::future::BoxFuture<'_, _> {
+                Box::pin(async move {
+                    let current = now().await?;
+                    if current < revision {
+                        return Err(Error::Ahead { requested: revision, current });
+                    }
+                    Ok(())
+                })
+            };
+            arrived(call, come).await.map_err(Opening::Refused)?;
+            None
+        }
+        (Some(true), None) | (None, None) => None,
+        (Some(false), None) => Some(now().await.map_err(Opening::Error)?),
+        (_, Some(revision)) => Some(revision),
+    };
+    match api.watch(select, from).await {
+        Ok(events) => Ok((events, Revision::ZERO)),
+        // What has not come yet will: nothing before it is wanted.
+        Err(Error::Ahead { requested, current }) => match api.watch(select, Some(current)).await {
+            Ok(events) => Ok((events, requested)),
+            Err(error) => Err(Opening::Error(error)),
+        },
+        Err(error) => Err(Opening::Error(error)),
+    }
+}
+
+/// A watch that runs.
+struct Running {
+    call: Call,
+    events: Watch,
+    /// Events up to it are not the client's.
+    floor: Revision,
+    deadline: Duration,
+    /// Progress that the client has not been told.
+    seen: Option<Revision>,
+    told: Revision,
+    next_bookmark: Duration,
+    bookmarks: bool,
+    /// Whether the end of the initial state is still to be marked.
+    ends_initial: bool,
+    is_first: bool,
+    is_over: bool,
+}
+
+impl Running {
+    fn lines(self) -> impl Stream<Item = Bytes> + Send + 'static {
+        stream::unfold(self, |mut running| async move {
+            let line = running.next().await?;
+            Some((line, running))
+        })
+    }
+
+    async fn next(&mut self) -> Option<Bytes> {
+        let env = self.call.shared.env.clone();
+        while !self.is_over {
+            let due = match self.seen {
+                Some(_) if self.bookmarks => self.next_bookmark.min(self.deadline),
+                _ => self.deadline,
+            };
+            let event = tokio::select! {
+                biased;
+                event = self.events.next() => event,
+                () = env.sleep_until(due) => {
+                    // A last bookmark before the end lets the client come back where it was.
+                    self.is_over = env.elapsed() >= self.deadline;
+                    match self.bookmark() {
+                        Some(line) => return Some(line),
+                        None => continue,
+                    }
+                }
+            };
+            let line = match event {
+                None => return None,
+                Some(Err(error)) => {
+                    self.is_over = true;
+                    let status = self.call.failed(&error, Doing::Read);
+                    Some(line("ERROR", &status.to_tree().to_string()))
+                }
+                Some(Ok(Event::Changed(change))) => self.changed(&change),
+                Some(Ok(Event::Progress(revision))) => self.progress(revision),
+            };
+            if line.is_some() {
+                return line;
+            }
+        }
+        None
+    }
+
+    fn changed(&mut self, change: &Arc<Change>) -> Option<Bytes> {
+        if change.revision <= self.floor {
+            return None;
+        }
+        self.told = self.told.max(change.revision);
+        self.seen = None;
+        let (what, object) = match (&change.before, &change.now) {
+            (None, Some(now)) => ("ADDED", now.object().clone()),
+            (Some(_), Some(now)) => ("MODIFIED", now.object().clone()),
+            (Some(before), None) => ("DELETED", before.at(change.revision)),
+            (None, None) => return None,
+        };
+        Some(line(what, &self.shown(&object)))
+    }
+
+    fn shown(&mut self, object: &Object) -> String {
+        let tree = match self.call.form.shape {
+            Shape::Whole => return String::from_utf8(self.call.json(object)).unwrap_or_default(),
+            Shape::Metadata(version) | Shape::MetadataList(version) => {
+                output::partial(&self.call.tree(object), version)
+            }
+            Shape::Table(version) => {
+                let header = if self.is_first { table::Header::Shown } else { table::Header::Hidden };
+                let metadata = json!({"resourceVersion": object.revision().to_string()});
+                table::table(&self.call, version, &metadata, &[self.call.tree(object)], header)
+            }
+        };
+        self.is_first = false;
+        tree.to_string()
+    }
+
+    fn progress(&mut self, revision: Revision) -> Option<Bytes> {
+        if revision > self.told {
+            self.seen = Some(revision);
+        }
+        if self.ends_initial {
+            self.seen.get_or_insert(revision);
+            let line = self.bookmark_with(true);
+            self.ends_initial = false;
+            return line;
+        }
+        if self.call.shared.env.elapsed() >= self.next_bookmark { self.bookmark() } else { None }
+    }
+
+    fn bookmark(&mut self) -> Option<Bytes> {
+        self.bookmark_with(false)
+    }
+
+    fn bookmark_with(&mut self, ends_initial: bool) -> Option<Bytes> {
+        let revision = self.seen.take()?;
+        if !self.bookmarks || self.ends_initial && !ends_initial || revision < self.floor {
+            return None;
+        }
+        self.told = revision;
+        self.next_bookmark = self.call.shared.env.elapsed() + BOOKMARK_EVERY;
+        let mut metadata = json!({"resourceVersion": revision.to_string(), "creationTimestamp": null});
+        if ends_initial {
+            metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
+        }
+        Some(line("BOOKMARK", &self.marked(&metadata).to_string()))
+    }
+
+    fn marked(&self, metadata: &Value) -> Value {
+        let call = &self.call;
+        match call.form.shape {
+            Shape::Whole => {
+                json!({"kind": &*call.info.name, "apiVersion": call.api_version(), "metadata": metadata})
+            }
+            Shape::Metadata(version) | Shape::MetadataList(version) => {
+                output::partial(&json!({"metadata": metadata}), version)
+            }
+            Shape::Table(version) => {
+                let row = output::partial(&json!({"metadata": metadata}), version);
+                json!({"kind": "Table", "apiVersion": format!("meta.k8s.io/{version}"), "columnDefinitions": [],
+                    "metadata": {"resourceVersion": metadata["resourceVersion"]},
+                    "rows": [{"cells": [], "object": row}]})
+            }
+        }
+    }
+}
+
+fn line(what: &str, object: &str) -> Bytes {
+    Bytes::from(format!("{{\"type\":\"{what}\",\"object\":{object}}}\n"))
+}

@@ -1,0 +1,228 @@
+//! The verbs create, update and patch (`apiserver/pkg/endpoints/handlers/{create,update,patch}.go`).
+//!
+//! It reads bodies and words answers; what a write does is the Api's. Invariant: a body that does not decode writes nothing.
+
+use bytes::Bytes;
+use orch_core::{
+    Conflicts, Error, Fault, FaultKind, FieldValidation, Patch, Revision, Subresource, Verb, Write,
+    WriteOptions,
+};
+use serde_json::Value;
+
+use super::body::Answer;
+use super::call::Call;
+use super::decode::{Decoded, decode};
+use super::query::{Writing, write_options};
+use super::status::{Doing, Status};
+use super::{grants, negotiate, output, scale};
+use crate::schema::{self, TypeRef};
+use crate::strategy::Strategy;
+use crate::tree::{Get, Set, type_of};
+
+/// What the body of a subresource is: its kind and type.
+fn body_kind(call: &Call, part: Subresource) -> (String, Option<TypeRef>) {
+    let of = |group: &str, kind: &str| (kind.to_owned(), schema::lookup(group, "v1", kind));
+    match part {
+        Subresource::Scale => of("autoscaling", "Scale"),
+        Subresource::Binding => of("", "Binding"),
+        Subresource::Eviction => of("policy", "Eviction"),
+        _ => (call.info.name.to_string(), call.ty()),
+    }
+}
+
+/// Reads the object that a body describes.
+///
+/// # Errors
+/// 415 and 400, in Kubernetes' words.
+fn object(
+    call: &mut Call,
+    part: Subresource,
+    body: &[u8],
+    validation: FieldValidation,
+) -> Result<Value, Status> {
+    let encoding = negotiate::body(&call.request.headers)?;
+    let (kind, ty) = body_kind(call, part);
+    let unrecognized = |why: String| {
+        Status::bad_request(format!("the object provided is unrecognized (must be of type {kind}): {why}"))
+    };
+    let decoded = decode(body, encoding, ty).map_err(unrecognized)?;
+    if !decoded.tree.is_object() {
+        let got = type_of(&decoded.tree);
+        return Err(unrecognized(format!(
+            "couldn't get version/kind; json parse error: json: cannot unmarshal {got} into Go value of type struct \
+             {{ APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }}"
+        )));
+    }
+    if let Some(misfit) = decoded.misfit {
+        return Err(call.undecoded(&kind, &misfit));
+    }
+    call.strict(&kind, decoded.strict, validation)?;
+    let mut tree = decoded.tree;
+    // Without a version it is that of the path.
+    if let Some(fields) = tree.as_object_mut().filter(|_| call.served.is_some()) {
+        fields.default_text("apiVersion", &call.api_version());
+    }
+    Ok(tree)
+}
+
+/// Options for the Api: what strict decoding has to say was said.
+fn said(mut options: WriteOptions) -> WriteOptions {
+    options.field_validation = FieldValidation::Warn;
+    options
+}
+
+pub(super) async fn create(mut call: Call, part: Subresource, body: Bytes) -> Answer {
+    let options = write_options(&call.request.query, &call.request.headers, Writing::Create)?;
+    let tree = object(&mut call, part, &body, options.field_validation)?;
+    let is_whole = part == Subresource::None;
+    let name = tree.object_at("metadata").map_or("", |metadata| metadata.text("name"));
+    let key = if is_whole { call.named(name) } else { call.key() };
+    if !is_whole && !name.is_empty() && name != &*key.name {
+        let why =
+            format!("the name of the object ({name}) does not match the name on the URL ({})", key.name);
+        return Err(Status::bad_request(why));
+    }
+    let mut write = Write::create(key, tree).to(part);
+    write.options = said(options);
+    let doing = if part == Subresource::Binding { Doing::Bind } else { Doing::Write };
+    let live = grants::write(&call, write, doing).await?;
+    if is_whole {
+        return output::object(&call, 201, live.object());
+    }
+    Ok(super::body::status(&Status::done(201)))
+}
+
+pub(super) async fn update(mut call: Call, part: Subresource, body: Bytes) -> Answer {
+    let options = write_options(&call.request.query, &call.request.headers, Writing::Update)?;
+    let tree = object(&mut call, part, &body, options.field_validation)?;
+    let key = call.key();
+    let may_create = part == Subresource::None && Strategy::of(&call.info).row.creates_on_update();
+    let was_absent = may_create && is_absent(&call).await;
+    let mut write = Write::update(key, tree).to(part);
+    write.options = said(options);
+    let live = grants::write(&call, write, Doing::Write).await?;
+    if part == Subresource::Scale {
+        return scale::answer(&call, live.object());
+    }
+    output::object(&call, if was_absent { 201 } else { 200 }, live.object())
+}
+
+/// The kinds of patch, in the order in which Kubernetes lists them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PatchType {
+    /// RFC 6902.
+    Json,
+    /// RFC 7386.
+    Merge,
+    /// Kubernetes' own, for its own kinds.
+    Strategic,
+    /// Server-side apply (KEP-555).
+    Apply,
+}
+
+/// The media types of patches of a kind. Only Kubernetes' own kinds have types that say how lists merge.
+pub(super) fn patches(is_typed: bool) -> Vec<&'static str> {
+    PatchType::served(is_typed).map(|(name, _)| name).collect()
+}
+
+impl PatchType {
+    const ALL: [(&'static str, Self); 4] = [
+        ("application/json-patch+json", Self::Json),
+        ("application/merge-patch+json", Self::Merge),
+        ("application/strategic-merge-patch+json", Self::Strategic),
+        ("application/apply-patch+yaml", Self::Apply),
+    ];
+
+    /// # Errors
+    /// 415.
+    fn of(call: &Call) -> Result<Self, Status> {
+        let media = negotiate::media(&call.request.headers);
+        let is_typed = call.ty().is_some();
+        let found = Self::served(is_typed).find(|(name, _)| *name == media).map(|(_, ty)| ty);
+        found.ok_or_else(|| Status::unsupported_media(&patches(is_typed)))
+    }
+
+    fn served(is_typed: bool) -> impl Iterator<Item = (&'static str, Self)> {
+        Self::ALL.into_iter().filter(move |(_, ty)| is_typed || *ty != Self::Strategic)
+    }
+
+    fn writing(self) -> Writing {
+        if self == Self::Apply { Writing::Apply } else { Writing::Patch }
+    }
+}
+
+/// The patch that a body describes.
+///
+/// # Errors
+/// 400, and 422 where the object that it makes is to blame.
+fn patch_of(
+    call: &mut Call,
+    ty: PatchType,
+    part: Subresource,
+    body: &[u8],
+    options: &WriteOptions,
+) -> Result<Patch, Status> {
+    let (kind, schema) = body_kind(call, part);
+    let (sent, schema) = match ty {
+        PatchType::Json => (negotiate::Sent::Json, None),
+        PatchType::Merge | PatchType::Strategic => (negotiate::Sent::Json, schema),
+        PatchType::Apply => (negotiate::Sent::Yaml, None),
+    };
+    let what = if ty == PatchType::Apply { "YAML" } else { "patch" };
+    let undecoded = |why: &str| Status::bad_request(format!("error decoding {what}: {why}"));
+    let Decoded { tree, mut strict, misfit } = decode(body, sent, schema).map_err(|why| undecoded(&why))?;
+    if ty != PatchType::Json && !tree.is_object() {
+        let got = type_of(&tree);
+        return Err(undecoded(&format!(
+            "json: cannot unmarshal {got} into Go value of type map[string]interface {{}}"
+        )));
+    }
+    // Directives are no fields.
+    strict.retain(|fault| ty != PatchType::Strategic || !fault.contains(".$") && !fault.contains("\"$"));
+    // What is refused is the patched object, and Kubernetes says so.
+    let refused = |why: String| {
+        let fault = Fault::new(FaultKind::Invalid, "patch", why);
+        Status::invalid("", "", "", &[fault.value(Value::from(tree.to_string()))])
+    };
+    if let Some(misfit) = misfit.filter(|_| ty == PatchType::Merge) {
+        return Err(refused(format!(
+            "{kind} in version {:?} cannot be handled as a {kind}: {misfit}",
+            call.version()
+        )));
+    }
+    if options.field_validation == FieldValidation::Strict && !strict.is_empty() {
+        return Err(refused(format!("strict decoding error: {}", strict.join(", "))));
+    }
+    call.strict(&kind, strict, options.field_validation)?;
+    Ok(match ty {
+        PatchType::Json => Patch::Json(tree.into()),
+        PatchType::Merge => Patch::Merge(tree.into()),
+        PatchType::Strategic => Patch::Strategic(tree.into()),
+        PatchType::Apply => {
+            let is_forced = call.request.query.flag("force");
+            let conflicts = if is_forced { Conflicts::Force } else { Conflicts::Refuse };
+            Patch::Apply { config: tree.into(), conflicts }
+        }
+    })
+}
+
+pub(super) async fn patch(mut call: Call, part: Subresource, body: Bytes) -> Answer {
+    let ty = PatchType::of(&call)?;
+    let mut options = write_options(&call.request.query, &call.request.headers, ty.writing())?;
+    let patch = patch_of(&mut call, ty, part, &body, &options)?;
+    let was_absent = ty == PatchType::Apply && part == Subresource::None && is_absent(&call).await;
+    options.api_version = Some(call.api_version().into());
+    let mut write = Write::new(call.key(), Verb::Patch(patch)).to(part);
+    // Fields of operations are the Api's to judge, all others were.
+    write.options = if ty == PatchType::Json { options } else { said(options) };
+    let live = grants::write(&call, write, Doing::Write).await?;
+    if part == Subresource::Scale {
+        return scale::answer(&call, live.object());
+    }
+    output::object(&call, if was_absent { 201 } else { 200 }, live.object())
+}
+
+/// Whether a write creates the object.
+async fn is_absent(call: &Call) -> bool {
+    matches!(call.api.get(&call.key(), Revision::ZERO).await, Err(Error::NotFound { .. }))
+}
