@@ -124,7 +124,10 @@ impl Hub {
         let mut state = self.state();
         state.truth.apply(change);
         state.actors.push(actor.clone());
-        state.trace.change(self.0.env.elapsed(), &actor, change);
+        // What follows on a violation is not part of what led to it.
+        if state.violation.is_none() {
+            state.trace.change(self.0.env.elapsed(), &actor, change);
+        }
         self.judge(&mut state, &Happening::Changed { actor: &actor, change });
         if count(&mut state.second, self.0.env.elapsed()) == FLOOD {
             drop(state);
@@ -158,19 +161,19 @@ impl Hub {
         state.starts += 1;
         let Running { node, pod, uid, container: name, .. } = container;
         let words = || format!("starts {name} of {pod} ({uid})");
-        state.trace.event(
-            self.0.env.elapsed(),
-            &format!("runtime/{node}"),
-            &[&pod.namespace, &pod.name, uid, name],
-            words,
-        );
+        if state.violation.is_none() {
+            let parts: [&str; 4] = [&pod.namespace, &pod.name, uid, name];
+            state.trace.event(self.0.env.elapsed(), &format!("runtime/{node}"), &parts, words);
+        }
         self.judge(&mut state, &Happening::Started { container, running });
     }
 
     /// What a user or a fault does.
     pub(super) fn note(&self, actor: &str, what: &str) {
         let mut state = self.state();
-        state.trace.note(self.0.env.elapsed(), actor, what);
+        if state.violation.is_none() {
+            state.trace.note(self.0.env.elapsed(), actor, what);
+        }
         self.judge(&mut state, &Happening::Noted { what });
     }
 

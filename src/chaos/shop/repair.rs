@@ -156,14 +156,15 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(owner: &str, phase: &str, size: usize, expected: bool) {
+    fn check(name: &str, owner: &str, phase: &str, size: usize, expected: bool) {
         let mut truth = Truth::default();
         let set = live(json!({}), "ReplicaSet", "ReplicaSet", "Deployment");
         truth.apply(&Arc::new(Change::new(Revision(1), Some(set), None)));
         let (cpu, memory) = SIZES[size];
         let requests = json!({"requests": {"cpu": cpu, "memory": memory}});
         let spec = json!({"containers": [{"name": "main", "image": "shop/db0:1", "resources": requests}]});
-        let pod = live(json!({"spec": spec, "status": {"phase": phase}}), "Pod", "db0-0", owner);
+        let name = format!("{name}-0");
+        let pod = live(json!({"spec": spec, "status": {"phase": phase}}), "Pod", &name, owner);
         assert_eq!(is_hopeless(&truth, &pod), expected, "{owner} {phase} {cpu}");
     }
 
@@ -171,9 +172,10 @@ mod tests {
     /// before waited for room for ever.
     #[test]
     fn a_pod_without_room_goes_unless_a_rollout_replaces_it() {
-        check("StatefulSet", "Pending", 2, true);
-        check("StatefulSet", "Running", 2, false);
-        check("StatefulSet", "Pending", 0, false);
-        check("ReplicaSet", "Pending", 2, false);
+        check("db0", "StatefulSet", "Pending", 2, true);
+        check("db0", "StatefulSet", "Running", 2, false);
+        check("db0", "StatefulSet", "Pending", 0, false);
+        check("ReplicaSet", "ReplicaSet", "Pending", 2, false);
+        check("adopted", "ReplicaSet", "Pending", 2, true);
     }
 }
