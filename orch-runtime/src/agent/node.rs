@@ -152,7 +152,7 @@ impl Node {
             if !self.is_registered {
                 self.is_writing = true;
                 let tree = self.tree(config, runtime, now, address);
-                out.push(command(Action::Node(Write::create(key, tree).managed_by("kubelet"))));
+                out.push(command(Action::Node(Write::create(key, tree))));
             }
             return;
         };
@@ -160,7 +160,7 @@ impl Node {
             && let Some(patch) = missing_labels(config, live)
         {
             self.is_writing = true;
-            out.push(command(Action::Node(Write::merge(key, patch).managed_by("kubelet"))));
+            out.push(command(Action::Node(Write::merge(key, patch))));
             return;
         }
         self.is_registered = true;
@@ -173,7 +173,7 @@ impl Node {
             return;
         }
         self.is_writing = true;
-        let write = Write::merge_status(key, json!({"status": status})).of(live.uid()).managed_by("kubelet");
+        let write = Write::merge_status(key, json!({"status": status})).of(live.uid());
         out.push(command(if changed { Action::Node(write) } else { Action::Heartbeat(write) }));
     }
 
@@ -233,7 +233,7 @@ impl Node {
                 }),
             )
         };
-        out.push(command(Action::Lease(write.managed_by("kubelet"))));
+        out.push(command(Action::Lease(write)));
     }
 
     /// A write of the Lease was answered.

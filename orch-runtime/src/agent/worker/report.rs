@@ -84,8 +84,7 @@ impl Worker {
         }
         let write = Write::merge_status(self.pod.key().clone(), json!({"status": status}))
             .of(self.pod.uid())
-            .at(self.pod.revision())
-            .managed_by("kubelet");
+            .at(self.pod.revision());
         self.report.under_way = Some(status);
         self.ask(out, Action::Status(write));
     }
