@@ -61,7 +61,7 @@ pub(super) fn webhooks_update(change: &Change<'_, '_>) {
     configuration(&change.new, strict);
 }
 
-fn is_accepted(version: &Value) -> bool {
+pub(super) fn is_accepted(version: &Value) -> bool {
     version.as_str().is_some_and(|version| REVIEW_VERSIONS.contains(&version))
 }
 
@@ -177,7 +177,8 @@ fn service_path(path: &At<'_, '_>) {
     }
 }
 
-fn review_versions(versions: &At<'_, '_>, known: bool) {
+/// The versions of reviews that a webhook takes, admission's and conversion's alike.
+pub(super) fn review_versions(versions: &At<'_, '_>, known: bool) {
     let accepted = REVIEW_VERSIONS.join(", ");
     if versions.is_empty() {
         return versions.required(format!("must specify one of {accepted}"));

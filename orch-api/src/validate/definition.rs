@@ -37,7 +37,8 @@ pub(super) fn definition_update(change: &Change<'_, '_>) {
     let (spec, old) = (change.new.field("spec"), change.old.field("spec"));
     let conversion = old.field("conversion");
     let versions = conversion.get("webhook").get("conversionReviewVersions").cloned().unwrap_or_default();
-    let known = versions.as_array().is_none_or(|list| list.is_empty() || list.iter().any(is_accepted));
+    let known =
+        versions.as_array().is_none_or(|list| list.is_empty() || list.iter().any(admission::is_accepted));
     definition_spec(&spec, known);
     let (names, old_names) = (spec.field("names"), old.field("names"));
     if is_established(&change.old) {
@@ -286,12 +287,6 @@ fn selectable(fields: &At<'_, '_>, validation: &Value) {
     }
 }
 
-const REVIEW_VERSIONS: [&str; 2] = ["v1", "v1beta1"];
-
-fn is_accepted(version: &Value) -> bool {
-    version.as_str().is_some_and(|version| REVIEW_VERSIONS.contains(&version))
-}
-
 fn conversion(conversion: &At<'_, '_>, known_versions: bool) {
     if !conversion.is_set() {
         return;
@@ -322,17 +317,7 @@ fn conversion(conversion: &At<'_, '_>, known_versions: bool) {
     if versions.is_empty() {
         return versions.required("");
     }
-    let mut seen = Seen::new();
-    for version in versions.items() {
-        if seen.insert(version.text()) {
-            version.named(names::dns1035_label);
-        } else {
-            version.invalid_text("duplicate version");
-        }
-    }
-    if known_versions && !versions.list().iter().any(is_accepted) {
-        versions.invalid(format!("must include at least one of {}", REVIEW_VERSIONS.join(", ")));
-    }
+    admission::review_versions(&versions, known_versions);
 }
 
 fn status(object: &At<'_, '_>) {

@@ -27,20 +27,23 @@ pub(super) fn scale(turn: &mut Turn<'_>) {
     } else {
         // Nothing is spread where all old pods go first. Upstream leaves the change open here, and the Deployment is stuck
         // when somebody has scaled an old ReplicaSet by hand.
-        let active: Vec<usize> = (0..turn.sets.len()).filter(|at| turn.sets[*at].replicas > 0).collect();
-        for at in active {
+        for at in active(turn) {
             turn.note_size(at);
         }
     }
 }
 
+/// The ReplicaSets that ask for pods.
+fn active(turn: &Turn<'_>) -> Vec<usize> {
+    (0..turn.sets.len()).filter(|at| turn.sets[*at].replicas > 0).collect()
+}
+
 /// The only ReplicaSet that asks for pods; when none does, the new one or the youngest of the old.
 fn active_or_latest(turn: &Turn<'_>) -> Option<usize> {
-    let mut active = (0..turn.sets.len()).filter(|at| turn.sets[*at].replicas > 0);
-    match (active.next(), active.next()) {
-        (None, _) => turn.new.or_else(|| turn.old().last()),
-        (Some(only), None) => Some(only),
-        (Some(_), Some(_)) => None,
+    match active(turn)[..] {
+        [] => turn.new.or_else(|| turn.old().last()),
+        [only] => Some(only),
+        _ => None,
     }
 }
 
@@ -59,7 +62,7 @@ fn spread(turn: &mut Turn<'_>) {
     let replicas = turn.facts.replicas;
     let allowed = if replicas > 0 { replicas + turn.facts.max_surge() } else { 0 };
     let to_add = allowed - turn.total();
-    let mut active: Vec<usize> = (0..turn.sets.len()).filter(|at| turn.sets[*at].replicas > 0).collect();
+    let mut active = active(turn);
     if to_add > 0 {
         // Younger ones first among equals, so that the new ReplicaSet grows.
         active.reverse();
