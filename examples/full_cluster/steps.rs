@@ -13,7 +13,7 @@ use orch::network::Network;
 use serde_json::json;
 
 use crate::http;
-use crate::load::{self, Load};
+use crate::load::{self, Load, Tally};
 
 /// Longer than any step takes on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -56,14 +56,20 @@ impl Shop {
 
     /// Waits until so many different pods answer behind the Service.
     async fn serving(&self, count: usize) -> Result<()> {
+        self.answers(&format!("{count} pods"), |tally| tally.by_pod.len() == count).await
+    }
+
+    /// Waits until the Service answers every request, and so. Its endpoints follow a moment after its pods.
+    async fn answers(&self, by: &str, holds: impl Fn(&Tally) -> bool) -> Result<()> {
+        let mut last = Tally::default();
         for _ in 0..600 {
-            let tally = load::requests(&self.network, self.web, "/", 24).await;
-            if tally.failures.is_empty() && tally.by_pod.len() == count {
+            last = load::requests(&self.network, self.web, "/", 24).await;
+            if last.failures.is_empty() && holds(&last) {
                 return Ok(());
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        bail!("the Service does not spread over {count} pods")
+        bail!("the Service is not answered by {by}: {last:?}")
     }
 
     /// Counted in the database, which the web servers reach by its DNS name.
@@ -161,8 +167,7 @@ impl Shop {
             tally.failures.len(),
             tally.failures.first()
         );
-        let last = load::requests(&self.network, self.web, "/", 24).await;
-        ensure!(last.by_version.keys().eq(["v2"]), "answers of {:?}", last.by_version);
+        self.answers("version 2 alone", |tally| tally.by_version.keys().eq(["v2"])).await?;
         Ok(format!("{} requests, none lost, never fewer than 3 available", tally.answered()))
     }
 
@@ -237,8 +242,12 @@ impl Shop {
     pub async fn node_death(&self) -> Result<String> {
         let database = self.pods().await?.into_iter().find(|pod| name(pod) == "db-0").context("no db-0")?;
         let home = node(&database).to_owned();
-        let victim = self.a_web_pod(|pod| node(pod) != home).await?;
-        let dead = node(&victim).to_owned();
+        // All of the web pods may be where the database is.
+        let web = self.a_web_pod(|pod| node(pod) != home).await.ok().map(|pod| node(&pod).to_owned());
+        let nodes = self.cluster.of::<Node>("").list().await?;
+        let other = nodes.into_iter().filter_map(|node| node.metadata.name).find(|name| *name != home);
+        let dead = web.or(other).context("no second node")?;
+        let lost = web_pods(&self.pods().await?).filter(|pod| node(pod) == dead).count();
         self.cluster.kill_node(&dead)?;
         let elsewhere = |pods: &[Pod]| {
             web_pods(pods).filter(|pod| is_ready(pod) && !is_terminating(pod) && node(pod) != dead).count()
@@ -247,9 +256,11 @@ impl Shop {
         self.until("replaced elsewhere", elsewhere).await?;
         // As whoever runs the machines would: a node that does not come back is removed, and its pods with it.
         self.cluster.of::<Node>("").delete(&dead).await?;
+        // The pods that died may have been all that there were.
+        self.serving(3).await?;
         let tally = load::requests(&self.network, self.web, "/", 100).await;
         ensure!(tally.failures.is_empty(), "requests lost after the failover: {:?}", tally.failures.first());
-        Ok(format!("{dead} died, three web pods are ready on the others"))
+        Ok(format!("{dead} died with {lost} of the web pods, three are ready on the others"))
     }
 
     /// Same name, same data.
