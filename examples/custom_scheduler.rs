@@ -52,7 +52,7 @@ impl Scheduler for ShortestName {
         let Some((_, node)) = self.nodes.first() else { return };
         for _ in 0..max {
             let Some((pod, uid)) = self.waiting.pop_first() else { return };
-            out.push(Decision { pod, uid, verdict: Verdict::Bind { node: node.clone() } });
+            out.push(Decision { pod, uid, verdict: Verdict::bind(node.clone()) });
         }
     }
 

@@ -60,6 +60,9 @@ pub enum Verdict {
     Bind {
         /// To this node.
         node: Str,
+        /// Name and uid of other objects that it rests on, such as the pod's claims: it is refused unless each of these very
+        /// objects is still there and does not terminate. Over REST each is a read more.
+        rests_on: Vec<(Key, Str)>,
     },
     /// Prepare its claims for the node, then tell; the pod is decided on again when the claims are bound.
     Prepare {
@@ -87,6 +90,18 @@ pub enum Verdict {
         /// Counts a reason.
         explanation: Explanation,
     },
+}
+
+impl Verdict {
+    /// Bind it to this node; nothing else matters.
+    ///
+    /// ```
+    /// use orch_core::scheduler::Verdict;
+    /// assert_eq!(Verdict::bind("n1"), Verdict::Bind { node: "n1".into(), rests_on: Vec::new() });
+    /// ```
+    pub fn bind(node: impl Into<Str>) -> Self {
+        Self::Bind { node: node.into(), rests_on: Vec::new() }
+    }
 }
 
 /// What a claim needs before its pod can be bound.

@@ -109,7 +109,7 @@ impl Options {
 ///     "spec": {"schedulerName": "default-scheduler", "containers": [{"resources": {"requests": {"cpu": "1"}}}]}})));
 /// let mut decisions = Vec::new();
 /// scheduler.decide(jiff::Timestamp::UNIX_EPOCH, 10, &mut decisions);
-/// assert_eq!(decisions[0].verdict, Verdict::Bind { node: "n1".into() });
+/// assert_eq!(decisions[0].verdict, Verdict::bind("n1"));
 /// ```
 #[derive(Clone)]
 pub struct FrameworkScheduler {

@@ -4,11 +4,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use orch_api::LocalApi;
-use orch_core::scheduler::Scheduler;
-use orch_core::{Api, ApiExt, Env, Key, Live, Registry, Select, Store, Write, kind, sim};
+use orch_core::scheduler::{Decision, Explanation, Outcome, Scheduler};
+use orch_core::{Api, ApiExt, Change, Env, Key, Kind, Live, Registry, Select, Store, Write, kind, sim};
 use orch_sched::framework::{Options, Profile};
 use orch_sched::{FrameworkScheduler, RunOptions, start};
 use orch_store::{Faults, Faulty, MemStore};
@@ -320,4 +322,99 @@ fn every_kind_that_the_scheduler_looks_at_is_built_in() {
     let unknown: Vec<_> =
         scheduler.kinds().into_iter().filter(|kind| registry.get(*kind).is_none()).collect();
     assert!(unknown.is_empty(), "{unknown:?}");
+}
+
+/// A scheduler whose view of claims stands still while it is told to.
+struct BehindOnClaims {
+    inner: FrameworkScheduler,
+    is_behind: Arc<AtomicBool>,
+    missed: Vec<Change>,
+}
+
+impl Scheduler for BehindOnClaims {
+    fn kinds(&self) -> Vec<Kind> {
+        self.inner.kinds()
+    }
+
+    fn apply(&mut self, change: &Change) {
+        if self.is_behind.load(Ordering::Relaxed) && change.key().kind == kind::PERSISTENT_VOLUME_CLAIMS {
+            self.missed.push(change.clone());
+        } else {
+            self.inner.apply(change);
+        }
+    }
+
+    fn decide(&mut self, now: Timestamp, max: usize, out: &mut Vec<Decision>) {
+        if !self.is_behind.load(Ordering::Relaxed) {
+            self.missed.drain(..).for_each(|change| self.inner.apply(&change));
+        }
+        self.inner.decide(now, max, out);
+    }
+
+    fn outcome(&mut self, pod: &Key, uid: &str, outcome: Outcome) {
+        self.inner.outcome(pod, uid, outcome);
+    }
+
+    fn next_wake(&self) -> Option<Timestamp> {
+        self.inner.next_wake()
+    }
+
+    fn explain(&self, pod: &Key, node: Option<&str>) -> Explanation {
+        self.inner.explain(pod, node)
+    }
+
+    fn fork(&self) -> Box<dyn Scheduler> {
+        self.inner.fork()
+    }
+}
+
+/// Found by chaos, seeds 27836 and 71175 of 2026-11-26: bound on the view of a claim that was deleted and made again, the
+/// pod waited for ever for a volume that nobody was to make.
+#[test]
+fn a_pod_is_not_bound_on_an_old_view_of_its_claim() {
+    sim::run(31, |env| async move {
+        let mut cluster = Cluster::start(env).await;
+        let is_behind = Arc::new(AtomicBool::new(false));
+        let inner = FrameworkScheduler::new(Profile::kubernetes(), Options::default()).unwrap();
+        let late = BehindOnClaims { inner, is_behind: Arc::clone(&is_behind), missed: Vec::new() };
+        cluster.sched.shutdown().await;
+        cluster.sched = cluster.env.child("late");
+        drop(start(&cluster.api, &cluster.sched, Box::new(late), RunOptions::default()));
+
+        cluster.node("n1", "2").await;
+        let volume = json!({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "v"},
+            "spec": {"storageClassName": "fast", "capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"],
+                "hostPath": {"path": "/v"}}});
+        cluster.create(volume).await;
+        let claim = |volume: Option<&str>| {
+            json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim",
+                "metadata": {"name": "data", "namespace": "default",
+                    "annotations": volume.map(|_| json!({"pv.kubernetes.io/bind-completed": "yes"}))},
+                "spec": {"storageClassName": "fast", "accessModes": ["ReadWriteOnce"], "volumeName": volume,
+                    "resources": {"requests": {"storage": "1Gi"}}}})
+        };
+        let key = cluster.create(claim(Some("v"))).await;
+        cluster.settle().await;
+        is_behind.store(true, Ordering::Relaxed);
+        let finalizers = json!({"metadata": {"finalizers": null}});
+        cluster.api.one(Write::merge(key.clone(), finalizers)).await.unwrap();
+        cluster.api.one(Write::delete(key.clone())).await.unwrap();
+        cluster.create(claim(None)).await;
+        let volumes = json!({"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]});
+        let pod = cluster.pod("db", "1", &volumes).await;
+        cluster.settle().await;
+        assert_eq!(cluster.node_of(&pod).await, "");
+        is_behind.store(false, Ordering::Relaxed);
+        cluster.env.sleep(Duration::from_secs(30)).await;
+        cluster.settle().await;
+        let condition = cluster.condition(&pod, "PodScheduled").await;
+        let message = condition["message"].as_str().unwrap_or_default();
+        assert!(message.contains("pod has unbound immediate PersistentVolumeClaims"), "{condition}");
+        let bound = json!({"metadata": {"annotations": {"pv.kubernetes.io/bind-completed": "yes"}},
+            "spec": {"volumeName": "v"}});
+        cluster.api.one(Write::merge(key, bound)).await.unwrap();
+        cluster.env.sleep(Duration::from_secs(30)).await;
+        cluster.settle().await;
+        assert_eq!(cluster.node_of(&pod).await, "n1");
+    });
 }

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use jiff::Timestamp;
 use orch_core::scheduler::ClaimStep;
-use orch_core::{Change, Kind, Str};
+use orch_core::{Change, Key, Kind, Str};
 
 use super::signature::Signature;
 use super::trial::Trial;
@@ -309,6 +309,12 @@ pub trait Reserve: Plugin {
 
     /// Gives back what was set aside. May come for a pod that has nothing set aside.
     fn unreserve(&mut self, pod: &Pod);
+
+    /// Name and uid of the objects without which the pod must not be bound: see [`Verdict::Bind`](orch_core::scheduler::Verdict::Bind).
+    fn rests_on(&self, pod: &Pod) -> Vec<(Key, Str)> {
+        let _ = pod;
+        Vec::new()
+    }
 }
 
 /// Whether a pod that was placed may be bound.

@@ -53,7 +53,13 @@ impl FrameworkScheduler {
         match self.permission(pod, node) {
             (_, Permission::Allow) => {
                 let node = self.cluster.node(node).name().clone();
-                (Told::Bind, Verdict::Bind { node })
+                let mut rests_on = Vec::new();
+                for at in self.plugins.reserving() {
+                    rests_on.extend(
+                        self.plugins.reserve_mut(at).into_iter().flat_map(|plugin| plugin.rests_on(pod)),
+                    );
+                }
+                (Told::Bind, Verdict::Bind { node, rests_on })
             }
             (_, Permission::Wait { why, until }) => {
                 self.waiting.insert(id, until);

@@ -102,7 +102,7 @@ impl World {
     fn carry_out(&mut self, decision: &Decision) {
         self.tell(decision, Outcome::Done);
         match &decision.verdict {
-            Verdict::Bind { node } => {
+            Verdict::Bind { node, .. } => {
                 self.edit(&decision.pod, |tree| tree["spec"]["nodeName"] = json!(&**node))
             }
             Verdict::Preempt { node, victims, .. } => {

@@ -258,4 +258,11 @@ impl Reserve for VolumeBinding {
         self.taken.retain(|_, (_, by)| by != pod.uid());
         self.chosen.retain(|_, (_, by)| by != pod.uid());
     }
+
+    /// Its claims: one that was deleted and made again has no volume, and with the pod bound nobody would choose a node for
+    /// it. In Kubernetes such a pod waits for ever.
+    fn rests_on(&self, pod: &Pod) -> Vec<(Key, Str)> {
+        let claims = claim_keys(pod);
+        claims.filter_map(|(key, _)| self.claims.get(&key).map(|claim| (key, claim.uid.clone()))).collect()
+    }
 }

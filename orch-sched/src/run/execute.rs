@@ -64,7 +64,7 @@ impl Hands {
                 (Verdict::Preempt { node, victims, .. }, Ok(())) => {
                     self.remove(uid, node, victims, &mut done).await
                 }
-                (Verdict::Bind { node }, Ok(())) => {
+                (Verdict::Bind { node, .. }, Ok(())) => {
                     let message = format!("Successfully assigned {}/{} to {node}", pod.namespace, pod.name);
                     done.events.push(Note::normal(pod, uid, "Scheduled", message));
                     Ok(())
@@ -93,12 +93,15 @@ impl Hands {
 
     /// Binds and says why not, all in one batch; what was changed by others meanwhile is read and said again.
     async fn write_all(&self, orders: &[Order], done: &mut Executed) -> BTreeMap<usize, Result<()>> {
-        let mut results = BTreeMap::new();
+        let mut results = self.refuse_outdated(orders).await;
         let (mut at, mut writes) = (Vec::new(), Vec::new());
         for (index, order) in orders.iter().enumerate() {
             let Decision { pod, uid, verdict } = &order.decision;
+            if results.contains_key(&index) {
+                continue;
+            }
             let write = match (verdict, say(verdict), &order.object) {
-                (Verdict::Bind { node }, ..) => Some(Write::bind(pod.clone(), node).of(uid)),
+                (Verdict::Bind { node, .. }, ..) => Some(Write::bind(pod.clone(), node).of(uid)),
                 (_, Some(saying), Some(object)) => saying.write(object, self.env.now()),
                 (_, Some(_), None) => {
                     let said = self.say_again(order).await;
@@ -131,6 +134,30 @@ impl Hands {
             results.insert(index, result);
         }
         results
+    }
+
+    /// Bindings that rest on an object that is no longer there, or is another by now. The scheduler's view of it was old.
+    async fn refuse_outdated(&self, orders: &[Order]) -> BTreeMap<usize, Result<()>> {
+        let mut all = Vec::new();
+        for (index, order) in orders.iter().enumerate() {
+            if let Verdict::Bind { rests_on, .. } = &order.decision.verdict {
+                all.extend(rests_on.iter().map(|(key, uid)| (index, key, uid)));
+            }
+        }
+        let reads = join_all(all.iter().map(|(_, key, _)| self.api.read(key))).await;
+        let outdated = all.into_iter().zip(reads).filter_map(|((index, key, uid), live)| {
+            let error = match live {
+                Ok(live) if live.uid() == uid && !live.header().is_terminating() => return None,
+                Ok(_) => {
+                    let cause =
+                        ConflictCause::State("the pod would be bound for another of that name".to_owned());
+                    Error::Conflict { key: key.clone(), cause }
+                }
+                Err(error) => error,
+            };
+            Some((index, Err(error)))
+        });
+        outdated.collect()
     }
 
     /// Says on the pod as it is now why it was not placed.
@@ -236,7 +263,7 @@ impl Hands {
             let outcome = loop {
                 match self.api.read(&pod).await {
                     Ok(live) if *live.uid() == uid => {
-                        let bound = matches!(&verdict, Verdict::Bind { node } if live.field("spec.nodeName") == Some(node));
+                        let bound = matches!(&verdict, Verdict::Bind { node, .. } if live.field("spec.nodeName") == Some(node));
                         let lost = || Outcome::Refused(Error::OutcomeUnknown { key: pod.clone() });
                         break if bound { Outcome::Done } else { lost() };
                     }

@@ -151,7 +151,7 @@ impl PlacementsFit {
     fn decided(&mut self, decision: &Decision) -> Result<(), String> {
         let Decision { pod: key, uid, verdict } = decision;
         let (node, binds) = match verdict {
-            Verdict::Bind { node } => (node, true),
+            Verdict::Bind { node, .. } => (node, true),
             Verdict::Prepare { node, .. } => (node, false),
             Verdict::Preempt { victims, .. } => return self.preempted(key, uid, victims),
             _ => return Ok(()),

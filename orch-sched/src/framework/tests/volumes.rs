@@ -78,7 +78,8 @@ fn a_bound_claim_draws_the_pod_to_its_volume() {
     volume(&mut world, "v", "1Gi", "b");
     bind_claim(&mut world, &key, "v");
     user(&mut world, "db", "data");
-    assert_eq!(world.one(), Verdict::Bind { node: "b".into() });
+    let rests_on = vec![(key.clone(), "data".into())];
+    assert_eq!(world.one(), Verdict::Bind { node: "b".into(), rests_on });
     bind_claim(&mut world, &key, "lost");
     user(&mut world, "db-2", "data");
     check_refused(&mut world, "2 node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)");
@@ -104,7 +105,7 @@ fn a_claim_that_waits_gets_a_volume_made_for_the_chosen_node() {
     );
     volume(&mut world, "v", "1Gi", &node);
     bind_claim(&mut world, &key, "v");
-    assert_eq!(world.one(), Verdict::Bind { node });
+    assert_eq!(world.one(), Verdict::Bind { node, rests_on: vec![(key, "data".into())] });
 }
 
 #[test]

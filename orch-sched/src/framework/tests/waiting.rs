@@ -29,7 +29,7 @@ fn a_decision_counts_until_it_is_refused() {
     world.node("n", "1");
     world.pod("a", "1");
     let first = world.decide();
-    assert_eq!(first[0].verdict, Verdict::Bind { node: "n".into() });
+    assert_eq!(first[0].verdict, Verdict::bind("n"));
     world.pod("b", "1");
     let second = world.decide();
     assert!(matches!(second[0].verdict, Verdict::Unschedulable { .. }));
@@ -76,7 +76,7 @@ fn ended_pods_give_their_room_back() {
     let decisions = world.decide();
     world.tell(&decisions[0], Outcome::Done);
     world.edit(&key, |tree| tree["status"] = json!({"phase": "Succeeded"}));
-    assert_eq!(world.one(), Verdict::Bind { node: "n".into() });
+    assert_eq!(world.one(), Verdict::bind("n"));
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn pods_on_unknown_nodes_count_when_the_node_comes() {
     world.tell(&decisions[0], Outcome::Done);
     world.delete(&node);
     world.node("n", "5");
-    assert_eq!(world.one(), Verdict::Bind { node: "n".into() });
+    assert_eq!(world.one(), Verdict::bind("n"));
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn gated_pods_are_held_until_the_gates_are_gone() {
     world.tell(&decision, Outcome::Done);
     assert!(world.decide().is_empty());
     world.edit(&key, |tree| tree["spec"]["schedulingGates"] = json!([]));
-    assert_eq!(world.one(), Verdict::Bind { node: "n".into() });
+    assert_eq!(world.one(), Verdict::bind("n"));
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn a_pod_of_the_same_name_is_another_pod() {
     world.put(kind::PODS, tree);
     world.tell(&old, refused());
     let new = world.decide().remove(0);
-    assert_eq!((&*new.uid, new.verdict), ("second", Verdict::Bind { node: "n".into() }));
+    assert_eq!((&*new.uid, new.verdict), ("second", Verdict::bind("n")));
 }
 
 #[test]

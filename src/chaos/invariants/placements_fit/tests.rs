@@ -27,7 +27,7 @@ fn decide(bench: &mut At, name: &str, verdict: Verdict) -> Result<(), String> {
 }
 
 fn bind(bench: &mut At, name: &str) -> Result<(), String> {
-    decide(bench, name, Verdict::Bind { node: "a".into() })
+    decide(bench, name, Verdict::bind("a"))
 }
 
 fn refuse(bench: &mut At, name: &str) {
