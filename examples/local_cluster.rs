@@ -1,7 +1,7 @@
 //! A cluster on this machine for `kubectl` and every other client of Kubernetes, until Ctrl-C or SIGTERM.
 //!
 //! ```text
-//! cargo run --release --features rest --example local_cluster -- --nodes 3 --kubeconfig /tmp/orch.yaml
+//! cargo run --release --example local_cluster -- --nodes 3 --kubeconfig /tmp/orch.yaml
 //! kubectl --kubeconfig /tmp/orch.yaml get nodes
 //! ```
 //!
