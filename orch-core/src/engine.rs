@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 
 use crate::controller::{Controller, Note, Plan};
-use crate::view::{Cache, Needs, Progress, View};
+use crate::view::{Cache, Needs, View};
 use crate::{Api, Change, Env, Event, Informer, Key, Kind, Live, Part, Result, User};
 use queue::Queue;
 
@@ -147,7 +147,7 @@ impl Engine {
         for controller in self.controllers {
             let env = self.env.child(controller.name());
             let lane = Arc::new(Lane {
-                needs: controller.needs(),
+                kinds: controller.needs().kinds(),
                 queue: Mutex::new(Queue::new(self.backoff)),
                 wake: Notify::new(),
                 part: env.activity().part(),
@@ -170,7 +170,8 @@ impl Engine {
 struct Lane {
     controller: Arc<dyn Decide>,
     inspect: Vec<Arc<dyn Inspect>>,
-    needs: Needs,
+    /// What the controller follows; `None` for every kind.
+    kinds: Option<Vec<Kind>>,
     api: Arc<dyn Api>,
     env: Env,
     view: Arc<RwLock<Cache>>,
@@ -185,6 +186,10 @@ impl Lane {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn follows(&self, kind: Kind) -> bool {
+        self.kinds.as_ref().is_none_or(|kinds| kinds.contains(&kind))
+    }
+
     fn report(&self) {
         self.part.pending(self.queue().pending());
     }
@@ -193,6 +198,7 @@ impl Lane {
 /// Takes in what the informer yields and hands out the keys that it concerns.
 async fn feed(mut informer: Informer, view: Arc<RwLock<Cache>>, lanes: Vec<Arc<Lane>>, env: Env) {
     let scopes = informer.scopes().to_vec();
+    let mut is_synced = false;
     loop {
         let mut batch = vec![informer.next().await];
         while batch.len() < BATCH
@@ -200,12 +206,19 @@ async fn feed(mut informer: Informer, view: Arc<RwLock<Cache>>, lanes: Vec<Arc<L
         {
             batch.push(event);
         }
-        let (keys, seen) = take_in(&view, &lanes, &scopes, &batch, env.now());
+        let (keys, seen) = {
+            let mut cache = view.write().unwrap_or_else(PoisonError::into_inner);
+            cache.set_now(env.now());
+            let keys = take_in(&mut cache, &lanes, &batch);
+            // What has been synced stays so.
+            is_synced = is_synced || scopes.iter().all(|scope| cache.is_synced(*scope));
+            (keys, is_synced.then(|| cache.seen()))
+        };
         let Some(seen) = seen else {
             lanes.iter().zip(keys).for_each(|(lane, keys)| lane.queue().add_all(keys));
             continue;
         };
-        let least = scopes.iter().map(|scope| seen.of_feed(*scope)).min().unwrap_or_default();
+        let least = seen.least();
         for (lane, keys) in lanes.iter().zip(keys) {
             let (pending, is_ready) = {
                 let mut queue = lane.queue();
@@ -223,26 +236,16 @@ async fn feed(mut informer: Informer, view: Arc<RwLock<Cache>>, lanes: Vec<Arc<L
     }
 }
 
-/// Applies a batch; answers each lane's keys and, once the whole initial state is there, how far the view is.
-fn take_in(
-    view: &RwLock<Cache>,
-    lanes: &[Arc<Lane>],
-    scopes: &[Option<Kind>],
-    batch: &[(Option<Kind>, Event)],
-    now: Timestamp,
-) -> (Vec<Vec<Key>>, Option<Progress>) {
+/// Applies a batch; answers each lane's keys.
+fn take_in(cache: &mut Cache, lanes: &[Arc<Lane>], batch: &[(Option<Kind>, Event)]) -> Vec<Vec<Key>> {
     let mut keys: Vec<Vec<Key>> = lanes.iter().map(|_| Vec::new()).collect();
-    let mut cache = view.write().unwrap_or_else(PoisonError::into_inner);
-    cache.set_now(now);
     for (scope, event) in batch {
         cache.apply(*scope, event);
         let Event::Changed(change) = event else { continue };
-        for (lane, keys) in
-            lanes.iter().zip(&mut keys).filter(|(lane, _)| lane.needs.includes(change.key().kind))
-        {
+        let kind = change.key().kind;
+        for (lane, keys) in lanes.iter().zip(&mut keys).filter(|(lane, _)| lane.follows(kind)) {
             lane.controller.keys(change, &*cache, &mut |key| keys.push(key));
         }
     }
-    let synced = scopes.iter().all(|scope| cache.is_synced(*scope));
-    (keys, synced.then(|| cache.seen()))
+    keys
 }

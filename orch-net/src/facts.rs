@@ -234,10 +234,7 @@ impl Follower {
 
     /// Everything that [`Follower::next`] has handed out is done.
     pub(crate) fn done(&self) {
-        let seen = self.view.seen();
-        if let Some(revision) = self.informer.scopes().iter().map(|feed| seen.of_feed(*feed)).min() {
-            self.part.seen(revision);
-        }
+        self.part.seen(self.view.seen().least());
     }
 
     fn take_in(&mut self, feed: Option<Kind>, event: &Event) {

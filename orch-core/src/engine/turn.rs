@@ -88,7 +88,7 @@ async fn execute(lane: &Lane, recorder: &Recorder, key: Key, plan: Plan) {
     }
     if let Some(fresh) = fresh {
         // A kind that the view does not follow would never be seen that far.
-        let followed = kinds.iter().filter(|kind| lane.needs.includes(**kind));
+        let followed = kinds.iter().filter(|kind| lane.follows(**kind));
         followed.for_each(|kind| queue.raise(&key, *kind, fresh));
         lane.poker.poke();
     }
@@ -122,14 +122,12 @@ fn draw(lane: &Lane, queue: &mut super::Queue, key: &Key, kind: Kind, result: &R
     match result {
         Ok(live) => {
             // A kind that the view does not follow will never show the write.
-            if lane.needs.includes(kind) {
+            if lane.follows(kind) {
                 queue.raise(key, kind, live.revision());
             }
             return false;
         }
-        Err(Error::Conflict { cause: ConflictCause::Revision { actual, .. }, .. })
-            if lane.needs.includes(kind) =>
-        {
+        Err(Error::Conflict { cause: ConflictCause::Revision { actual, .. }, .. }) if lane.follows(kind) => {
             queue.raise(key, kind, *actual);
         }
         Err(error) if error.is_conflict() || error.is_not_found() => {}
@@ -148,7 +146,7 @@ fn is_gone(error: &Error) -> bool {
 ///
 /// Asked for until it is answered: the key has no turn before, since what it did is not known.
 async fn fresh_revision(lane: &Lane, kinds: &[Kind]) -> Option<Revision> {
-    let followed: Vec<Kind> = kinds.iter().copied().filter(|kind| lane.needs.includes(*kind)).collect();
+    let followed: Vec<Kind> = kinds.iter().copied().filter(|kind| lane.follows(*kind)).collect();
     if followed.is_empty() {
         return None;
     }

@@ -94,12 +94,30 @@ impl<P: Projection> AnyTable for Table<P> {
 pub struct Cache {
     tables: BTreeMap<TypeId, (Option<Kind>, Box<dyn AnyTable>)>,
     joint: Seen,
-    by_kind: BTreeMap<Kind, Seen>,
+    by_kind: ByKind,
     now: Timestamp,
 }
 
 /// How far a feed is; `None` before its initial state is complete.
 type Seen = Option<Revision>;
+
+/// How far the feed of each kind is, in order of kind: copied after every event, so that it is one piece of memory.
+#[derive(Clone, Debug, Default)]
+struct ByKind(Vec<(Kind, Seen)>);
+
+impl ByKind {
+    fn get(&self, kind: Kind) -> Seen {
+        self.0.binary_search_by_key(&kind, |(kind, _)| *kind).ok().and_then(|at| self.0[at].1)
+    }
+
+    fn entry(&mut self, kind: Kind) -> &mut Seen {
+        let at = self.0.binary_search_by_key(&kind, |(kind, _)| *kind).unwrap_or_else(|at| {
+            self.0.insert(at, (kind, None));
+            at
+        });
+        &mut self.0[at].1
+    }
+}
 
 impl Cache {
     /// An empty view of those needs.
@@ -118,7 +136,7 @@ impl Cache {
     pub fn apply(&mut self, feed: Option<Kind>, event: &Event) {
         let seen = match feed {
             None => &mut self.joint,
-            Some(kind) => self.by_kind.entry(kind).or_default(),
+            Some(kind) => self.by_kind.entry(kind),
         };
         match event {
             Event::Changed(change) => {
@@ -146,18 +164,18 @@ impl Cache {
     pub fn is_synced(&self, feed: Option<Kind>) -> bool {
         match feed {
             None => self.joint.is_some(),
-            Some(kind) => self.by_kind.get(&kind).copied().flatten().is_some(),
+            Some(kind) => self.by_kind.get(kind).is_some(),
         }
     }
 }
 
 impl View for Cache {
     fn revision(&self, kind: Kind) -> Revision {
-        self.by_kind.get(&kind).copied().flatten().max(self.joint).unwrap_or_default()
+        self.by_kind.get(kind).max(self.joint).unwrap_or_default()
     }
 
     fn behind(&self, revision: Revision) -> Option<Kind> {
-        let lagging = self.by_kind.iter().find(|(_, seen)| seen.is_none_or(|seen| seen < revision));
+        let lagging = self.by_kind.0.iter().find(|(_, seen)| seen.is_none_or(|seen| seen < revision));
         let joint = self.joint.is_some_and(|joint| joint < revision);
         // The joint feed follows every kind, so any kind tells how far it is.
         lagging.map(|(kind, _)| *kind).or_else(|| joint.then_some(crate::kind::NAMESPACES))
@@ -172,14 +190,14 @@ impl View for Cache {
 #[derive(Clone, Debug, Default)]
 pub struct Progress {
     joint: Seen,
-    by_kind: BTreeMap<Kind, Seen>,
+    by_kind: ByKind,
 }
 
 impl Progress {
     /// With a kind.
     #[must_use]
     pub fn of(&self, kind: Kind) -> Revision {
-        self.by_kind.get(&kind).copied().flatten().max(self.joint).unwrap_or_default()
+        self.by_kind.get(kind).max(self.joint).unwrap_or_default()
     }
 
     /// Of a feed: the joint one (`None`) or that of a kind.
@@ -187,7 +205,14 @@ impl Progress {
     pub fn of_feed(&self, feed: Option<Kind>) -> Revision {
         match feed {
             None => self.joint.unwrap_or_default(),
-            Some(kind) => self.by_kind.get(&kind).copied().flatten().unwrap_or_default(),
+            Some(kind) => self.by_kind.get(kind).unwrap_or_default(),
         }
+    }
+
+    /// Of the feed that is furthest behind.
+    #[must_use]
+    pub fn least(&self) -> Revision {
+        let by_kind = self.by_kind.0.iter().map(|(_, seen)| seen.unwrap_or_default()).min();
+        by_kind.into_iter().chain(self.joint).min().unwrap_or_default()
     }
 }
