@@ -94,6 +94,6 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(EndpointsFollow::default()),
         Box::new(Statuses::default()),
         Box::new(Desired),
-        Box::new(Quiet),
+        Box::new(Quiet::default()),
     ]
 }
