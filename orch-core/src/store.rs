@@ -25,6 +25,7 @@ pub struct Put {
     key: Key,
     now: Option<Live>,
     expect: Expect,
+    premise: Option<Box<(Key, Revision)>>,
 }
 
 impl Put {
@@ -32,20 +33,40 @@ impl Put {
     #[must_use]
     pub fn create(object: impl Into<Live>) -> Self {
         let now = object.into();
-        Self { key: now.key().clone(), now: Some(now), expect: Expect::Absent }
+        Self { key: now.key().clone(), now: Some(now), expect: Expect::Absent, premise: None }
     }
 
     /// Replaces the object that is at that revision.
     #[must_use]
     pub fn replace(object: impl Into<Live>, at: Revision) -> Self {
         let now = object.into();
-        Self { key: now.key().clone(), now: Some(now), expect: Expect::At(at) }
+        Self { key: now.key().clone(), now: Some(now), expect: Expect::At(at), premise: None }
     }
 
     /// Deletes the object that is at that revision.
     #[must_use]
     pub fn delete(key: Key, at: Revision) -> Self {
-        Self { key, now: None, expect: Expect::At(at) }
+        Self { key, now: None, expect: Expect::At(at), premise: None }
+    }
+
+    /// Done only if another object is at that revision as well, judged at the same moment: nothing is put into a namespace
+    /// that goes meanwhile. Refused as `NotFound` or `Conflict` of that other object.
+    ///
+    /// ```
+    /// use orch_core::{Key, Put, Revision, kind};
+    /// let namespace = Key::cluster(kind::NAMESPACES, "shop");
+    /// let put = Put::delete(Key::new(kind::PODS, "shop", "web"), Revision(4)).given(namespace.clone(), Revision(2));
+    /// assert_eq!(put.premise(), Some(&(namespace, Revision(2))));
+    /// ```
+    #[must_use]
+    pub fn given(self, other: Key, at: Revision) -> Self {
+        Self { premise: Some(Box::new((other, at))), ..self }
+    }
+
+    /// Another object and the revision that it must be at.
+    #[must_use]
+    pub fn premise(&self) -> Option<&(Key, Revision)> {
+        self.premise.as_deref()
     }
 
     /// Whose write it is.
@@ -66,7 +87,7 @@ impl Put {
         self.expect
     }
 
-    /// The parts: key, new state, precondition.
+    /// The parts: key, new state, precondition. [`Put::premise`] is not among them.
     #[must_use]
     pub fn into_parts(self) -> (Key, Option<Live>, Expect) {
         (self.key, self.now, self.expect)
@@ -85,7 +106,7 @@ pub trait Store: Read {
     /// Applies writes; the answers stand in the order of the writes.
     ///
     /// Each answer is the revision of the new state or of the deletion, or an error:
-    /// `AlreadyExists` (expected absent), `NotFound` or `Conflict` (expected at a revision), `TooLarge`, `Unavailable`, or
-    /// `OutcomeUnknown`.
+    /// `AlreadyExists` (expected absent), `NotFound` or `Conflict` (expected at a revision), the same of the other object that
+    /// it is given ([`Put::given`]), `TooLarge`, `Unavailable`, or `OutcomeUnknown`.
     async fn commit(&self, writes: Vec<Put>) -> Vec<Result<Revision>>;
 }

@@ -57,6 +57,7 @@ macro_rules! store_conformance {
         $crate::store_conformance! { @each $run, $make,
             create_answers_with_a_revision
             create_of_a_taken_name_changes_nothing
+            a_premise_is_judged_with_the_write
             get_of_an_absent_object_is_not_found
             get_at_least_a_past_revision_is_current
             get_of_a_future_revision_is_ahead

@@ -201,7 +201,13 @@ impl Store for Overlay {
         };
         let (mut failed, mut able) = (BTreeMap::new(), Vec::new());
         for (at, put) in writes.into_iter().enumerate() {
-            match layer.cover(&mut covered, put.key(), below).await {
+            let mut keys = std::iter::once(put.key()).chain(put.premise().map(|(other, _)| other));
+            let mut covering = Ok(());
+            while let (Ok(()), Some(key)) = (&covering, keys.next()) {
+                covering = layer.cover(&mut covered, key, below).await;
+            }
+            drop(keys);
+            match covering {
                 Ok(()) => able.push(put),
                 Err(error) => _ = failed.insert(at, error),
             }

@@ -4,7 +4,7 @@
 //! DefaultStorageClass, TaintNodesByCondition (`plugin/pkg/admission`,
 //! `apiserver/pkg/admission/plugin/namespace/lifecycle`). Not quota, no web hooks.
 
-use orch_core::{Error, Key, Result, kind};
+use orch_core::{Error, Key, Result, Revision, kind};
 use serde_json::{Value, json};
 
 use super::batch::Of;
@@ -16,20 +16,21 @@ use crate::tree::{Get, Set, Tree};
 const IMMORTAL: [&str; 3] = ["default", "kube-system", "kube-public"];
 
 impl Of<'_> {
-    /// Things are created only in namespaces that are there and stay.
-    pub(super) async fn admit_namespace(&self, facts: &mut Facts<'_>) -> Result<()> {
+    /// Things are created only in namespaces that are there and stay. Answers the namespace and its revision: it may go before
+    /// the object is there.
+    pub(super) async fn admit_namespace(&self, facts: &mut Facts<'_>) -> Result<Option<(Key, Revision)>> {
         if !self.info.is_namespaced() {
-            return Ok(());
+            return Ok(None);
         }
         let namespace = &self.write.key.namespace;
         if namespace.is_empty() {
             return Err(malformed(&self.info, "an empty namespace may not be set during creation"));
         }
-        match facts.namespace(namespace).await? {
-            NamespaceState::Active => Ok(()),
-            NamespaceState::Absent => {
-                Err(Error::NotFound { key: Key::cluster(kind::NAMESPACES, namespace.clone()) })
-            }
+        let key = Key::cluster(kind::NAMESPACES, namespace.clone());
+        let (state, revision) = facts.namespace(namespace).await?;
+        match state {
+            NamespaceState::Active => Ok(Some((key, revision))),
+            NamespaceState::Absent => Err(Error::NotFound { key }),
             NamespaceState::Terminating => Err(self.forbidden(terminating(namespace))),
         }
     }

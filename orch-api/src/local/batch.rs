@@ -52,6 +52,11 @@ impl Commit {
         Self { put: Put::create(answer.clone()), answer, claim: None }
     }
 
+    /// Done only while another object is at that revision.
+    pub(super) fn given(self, other: Key, at: Revision) -> Self {
+        Self { put: self.put.given(other, at), ..self }
+    }
+
     pub(super) fn replace(answer: Live, at: Revision) -> Self {
         Self { put: Put::replace(answer.clone(), at), answer, claim: None }
     }
@@ -229,6 +234,13 @@ fn may_retry(item: &mut Item, error: &Error, answer: &Live) -> bool {
                 _ => {}
             }
             is_first && !is_apply && answer.managed_fields().is_some()
+        }
+        // The namespace was changed, or is gone: the tree was taken for the first try.
+        (Error::Conflict { .. } | Error::NotFound { .. }, Verb::Create(tree))
+            if write.subresource == orch_core::Subresource::None =>
+        {
+            *tree = answer.tree();
+            item.tries < TRIES
         }
         (Error::AlreadyExists { .. } | Error::Conflict { .. } | Error::NotFound { .. }, _) => {
             write.precondition.revision.is_none() && item.tries < TRIES

@@ -39,7 +39,7 @@ impl Of<'_> {
             return Err(crate::conform::malformed(&info, REVISION_SET));
         }
         self.conform(&mut tree)?;
-        self.admit_namespace(facts).await?;
+        let namespace = self.admit_namespace(facts).await?;
         let fields = metadata::root(&info, &mut tree)?;
         let now = metadata::seconds(env.now());
         let given = managed::take(fields);
@@ -73,7 +73,12 @@ impl Of<'_> {
         let claim = self.allocate(&mut tree, None)?;
         let object = Object::encode(&info, &tree).inspect_err(|_| self.abandon(claim.as_ref()))?;
         let answer = Live::fresh(managed.put(object, None, &self.api.shared.texts), Arc::new(tree));
-        Ok(Commit { claim, ..Commit::create(answer) }.into())
+        let commit = Commit { claim, ..Commit::create(answer) };
+        Ok(match namespace {
+            Some((key, revision)) => commit.given(key, revision),
+            None => commit,
+        }
+        .into())
     }
 
     fn generate_name(&self, metadata: &mut Tree) -> Result<()> {

@@ -30,7 +30,7 @@ pub(super) struct PriorityClass {
 
 pub(super) struct Facts<'a> {
     api: &'a LocalApi,
-    namespaces: BTreeMap<Str, NamespaceState>,
+    namespaces: BTreeMap<Str, (NamespaceState, Revision)>,
     default_priority: Option<Option<PriorityClass>>,
     limits: BTreeMap<Str, Arc<Vec<Value>>>,
     kind: Option<(Arc<KindInfo>, Strategy)>,
@@ -63,19 +63,21 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// The state of a namespace.
-    pub(super) async fn namespace(&mut self, name: &Str) -> Result<NamespaceState> {
+    /// The state of a namespace, and the revision at which it has it.
+    pub(super) async fn namespace(&mut self, name: &Str) -> Result<(NamespaceState, Revision)> {
         if let Some(state) = self.namespaces.get(name) {
             return Ok(*state);
         }
-        let state = match self.find(&Key::cluster(kind::NAMESPACES, name.clone())).await? {
+        let live = self.find(&Key::cluster(kind::NAMESPACES, name.clone())).await?;
+        let revision = live.as_ref().map_or(Revision::ZERO, |live| live.revision());
+        let state = match live {
             None => NamespaceState::Absent,
             Some(live) if live.header().is_terminating() => NamespaceState::Terminating,
             Some(live) if live.field("status.phase") == Some("Terminating") => NamespaceState::Terminating,
             Some(_) => NamespaceState::Active,
         };
-        self.namespaces.insert(name.clone(), state);
-        Ok(state)
+        self.namespaces.insert(name.clone(), (state, revision));
+        Ok((state, revision))
     }
 
     /// The LimitRanges of a namespace.

@@ -53,6 +53,30 @@ pub async fn create_of_a_taken_name_changes_nothing(harness: &Harness) {
     assert_eq!(harness.list(&Select::default()).await.1, revision, "a refusal has no revision");
 }
 
+/// A write that is given another object at a revision is done only while that object is there and at it.
+pub async fn a_premise_is_judged_with_the_write(harness: &Harness) {
+    let other = harness.config("a", "other", "1");
+    let first = harness.create(&other).await;
+    let object = harness.config("a", "x", "1");
+    let given = |at| Put::create(object.clone()).given(other.key().clone(), at);
+    let second = harness.replace(&harness.config("a", "other", "2"), first).await;
+    refused_as_stale(harness.put(given(first)).await, other.key(), first, second);
+    assert!(harness.get(object.key()).await.is_none(), "nothing was written");
+    assert!(harness.put(given(second)).await.is_ok());
+    let gone = harness.put(Put::delete(other.key().clone(), second)).await;
+    let last = harness.config("a", "y", "1");
+    refused_as_absent(
+        harness.put(Put::create(last.clone()).given(other.key().clone(), second)).await,
+        other.key(),
+    );
+    assert!(harness.get(last.key()).await.is_none(), "nothing was written");
+    assert_eq!(
+        harness.list(&Select::default()).await.1,
+        gone.expect("it was there"),
+        "a refusal has no revision"
+    );
+}
+
 /// An absent object is not found.
 pub async fn get_of_an_absent_object_is_not_found(harness: &Harness) {
     harness.create(&harness.config("a", "x", "1")).await;

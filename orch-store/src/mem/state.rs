@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use orch_core::{Change, Error, Key, Kind, Live, Object, Put, Result, Revision, Select};
+use orch_core::{Change, ConflictCause, Error, Key, Kind, Live, Object, Put, Result, Revision, Select};
 
 use super::Bounds;
 use super::log::Log;
@@ -76,8 +76,23 @@ impl State {
         self.tables.get(&key.kind)?.get(&key.namespace, &key.name)
     }
 
+    /// An object must be at exactly that revision.
+    fn require(&self, key: &Key, expected: Revision) -> Result<()> {
+        match self.get(key).map(Object::revision) {
+            Some(actual) if actual == expected => Ok(()),
+            Some(actual) => {
+                let cause = ConflictCause::Revision { expected, actual };
+                Err(Error::Conflict { key: key.clone(), cause })
+            }
+            None => Err(Error::NotFound { key: key.clone() }),
+        }
+    }
+
     /// Applies one write.
     pub(super) fn apply(&mut self, put: Put, after: &mut After) -> Result<Revision> {
+        if let Some((other, at)) = put.premise() {
+            self.require(other, *at)?;
+        }
         let (key, now, expect) = put.into_parts();
         let revision = self.log.current().next();
         let table = self.tables.entry(key.kind).or_default();

@@ -22,6 +22,10 @@ enum Fault {
     RequestLost,
     /// Others come first.
     Beaten,
+    /// The namespace of what is written goes first.
+    NamespaceGoes,
+    /// The namespace of what is written is changed first.
+    NamespaceChanges,
 }
 
 /// Fails the next commits.
@@ -61,6 +65,17 @@ impl Store for Faulty {
                 self.store.commit(writes).await;
                 keys.iter().map(unknown).collect()
             }
+            Fault::NamespaceGoes | Fault::NamespaceChanges => {
+                let namespace = Key::cluster(kind::NAMESPACES, keys[0].namespace.clone());
+                let live = self.store.get(&namespace, Revision::ZERO).await.unwrap();
+                let at = live.revision();
+                let first = match self.fault {
+                    Fault::NamespaceGoes => Put::delete(namespace, at),
+                    _ => Put::replace(live.object().clone(), at),
+                };
+                self.store.commit(vec![first]).await.remove(0).unwrap();
+                self.store.commit(writes).await
+            }
             Fault::Beaten => {
                 let beaten = |key: &Key| {
                     let cause =
@@ -97,6 +112,28 @@ fn a_lost_answer_is_found_by_reading() {
         store.left.store(1, Ordering::Relaxed);
         let patched = api.one(Write::merge(config(), json!({"data": {"k": "v"}}))).await.unwrap();
         assert!(patched.revision() > made.revision());
+    });
+}
+
+/// Seed 71682 of 2026-11-26: a pod was left in a namespace that had gone between its admission and its commit.
+#[test]
+fn nothing_is_created_in_a_namespace_that_goes_meanwhile() {
+    let namespace = || Write::create(Key::cluster(kind::NAMESPACES, "shop"), json!({}));
+    let key = Key::new(kind::CONFIG_MAPS, "shop", "a");
+    let write = Write::create(key.clone(), json!({"data": {"k": "v"}}));
+    let (of, create) = (key.clone(), write.clone());
+    sim(Fault::NamespaceGoes, |api, store| async move {
+        api.one(namespace()).await.unwrap();
+        store.left.store(1, Ordering::Relaxed);
+        let refused = api.one(create).await.unwrap_err();
+        assert!(matches!(&refused, Error::NotFound { key } if key.kind == kind::NAMESPACES), "{refused}");
+        assert!(api.read(&of).await.is_err());
+    });
+    sim(Fault::NamespaceChanges, |api, store| async move {
+        api.one(namespace()).await.unwrap();
+        store.left.store(1, Ordering::Relaxed);
+        assert_eq!(api.one(write).await.unwrap().tree()["data"]["k"], "v");
+        assert_eq!(api.read(&key).await.unwrap().header().generation, 0);
     });
 }
 
