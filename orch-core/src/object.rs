@@ -190,7 +190,37 @@ impl Object {
     /// The whole object as JSON, as a client sees it.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
-        encode::splice(&self.inner.body, &self.inner.spans, self.revision, self.inner.managed.as_deref())
+        let managed = self.inner.managed.as_ref().map_or(0, Bytes::len);
+        let mut out = Vec::with_capacity(self.inner.body.len() + encode::SPLICED + managed);
+        self.write_json(&mut out);
+        out
+    }
+
+    /// Appends the whole object as JSON: what [`Object::to_json`] gives.
+    pub fn write_json(&self, out: &mut Vec<u8>) {
+        self.write_from(0, out);
+    }
+
+    /// Appends the object as an item of a typed list: without `apiVersion` and `kind`, which the list has.
+    ///
+    /// ```
+    /// use orch_core::{Object, Registry, Revision, kind};
+    /// use serde_json::json;
+    /// let info = Registry::built_in().get(kind::CONFIG_MAPS).unwrap();
+    /// let tree = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "b"}});
+    /// let object = Object::encode(&info, &tree).unwrap().at(Revision(7));
+    /// let mut item = Vec::new();
+    /// object.write_item(&mut item);
+    /// assert_eq!(item, br#"{"metadata":{"name":"a","namespace":"b","resourceVersion":"7"}}"#);
+    /// ```
+    pub fn write_item(&self, out: &mut Vec<u8>) {
+        out.push(b'{');
+        self.write_from(encode::behind_kind(&self.inner.spans), out);
+    }
+
+    fn write_from(&self, start: usize, out: &mut Vec<u8>) {
+        let Inner { body, spans, managed, .. } = &*self.inner;
+        encode::splice(body, start, spans, self.revision, managed.as_deref(), out);
     }
 
     /// The whole object as a typed value.

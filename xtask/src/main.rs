@@ -10,6 +10,7 @@
 //!     /tmp/kv/kubernetes_validate/kubernetes-json-schema/v1.36.0-local/_definitions.json
 //! ```
 
+mod descriptions;
 mod protobuf;
 mod schema;
 
@@ -19,7 +20,7 @@ use std::process::ExitCode;
 
 const USAGE: &str = "usage: cargo run -p xtask -- schema <_definitions.json> [<output>]
 
-Writes orch-api/src/schema/table.bin from the Kubernetes definitions of the PyPI package
+Writes orch-api/src/schema/table.bin, and unless another output is named orch-api/src/rest/openapi/descriptions.gz, from the Kubernetes definitions of the PyPI package
 kubernetes-validate (Apache-2.0):
 
   pip download --no-deps --dest /tmp/kv kubernetes-validate==1.37.0
@@ -36,7 +37,8 @@ repositories kubernetes/api, kubernetes/apimachinery and kubernetes/apiextension
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let outcome = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["schema", definitions] => write_schema(Path::new(definitions), &default_output()),
+        ["schema", definitions] => write_schema(Path::new(definitions), &default_output())
+            .and_then(|types| Ok(format!("{types}\n{}", write_descriptions(Path::new(definitions))?))),
         ["schema", definitions, output] => write_schema(Path::new(definitions), Path::new(output)),
         ["protobuf", root] => write_protobuf(Path::new(root)),
         _ => Err(USAGE.to_owned()),
@@ -62,10 +64,21 @@ fn write_protobuf(root: &Path) -> Result<String, String> {
     Ok(format!("{}: {} types, {} bytes", output.display(), table.lines().count(), table.len()))
 }
 
-fn write_schema(definitions: &Path, output: &Path) -> Result<String, String> {
+fn read(definitions: &Path) -> Result<serde_json::Value, String> {
     let text = std::fs::read(definitions).map_err(|error| format!("{}: {error}", definitions.display()))?;
-    let document =
-        serde_json::from_slice(&text).map_err(|error| format!("{}: {error}", definitions.display()))?;
+    serde_json::from_slice(&text).map_err(|error| format!("{}: {error}", definitions.display()))
+}
+
+fn write_descriptions(definitions: &Path) -> Result<String, String> {
+    let document = read(definitions)?;
+    let (table, types) = descriptions::table(&document, &schema::Model::read(&document)?)?;
+    let output = Path::new(env!("CARGO_MANIFEST_DIR")).join("../orch-api/src/rest/openapi/descriptions.gz");
+    std::fs::write(&output, &table).map_err(|error| format!("{}: {error}", output.display()))?;
+    Ok(format!("{}: {types} types, {} bytes", output.display(), table.len()))
+}
+
+fn write_schema(definitions: &Path, output: &Path) -> Result<String, String> {
+    let document = read(definitions)?;
     let model = schema::Model::read(&document)?;
     let table = schema::encode(&model)?;
     std::fs::write(output, &table).map_err(|error| format!("{}: {error}", output.display()))?;

@@ -98,6 +98,20 @@ pub(super) fn status(status: &Status) -> Response<Body> {
     response
 }
 
+/// Marks an answer that is large and ends, unlike a watch: it may be compressed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Large;
+
+/// An answer in pieces.
+pub(super) fn large(
+    content_type: &'static str,
+    pieces: impl Stream<Item = Bytes> + Send + 'static,
+) -> Response<Body> {
+    let mut response = stream(content_type, pieces);
+    response.extensions_mut().insert(Large);
+    response
+}
+
 /// An answer that goes on for as long as the stream does.
 pub(super) fn stream(
     content_type: &'static str,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use orch_core::{Api, Error, FieldValidation, Key, KindInfo, Object, Select, Subresource};
 use serde_json::Value;
 
+use super::metrics::Place;
 use super::negotiate::Form;
 use super::service::Shared;
 use super::status::{Doing, Status};
@@ -25,6 +26,8 @@ pub(super) struct Call {
     pub(super) form: Form,
     /// For the `Warning` headers.
     pub(super) warnings: Vec<String>,
+    /// What metrics call it.
+    pub(super) place: Place,
 }
 
 impl Call {

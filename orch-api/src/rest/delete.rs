@@ -166,5 +166,5 @@ pub(super) async fn collection(call: Call, body: Bytes) -> Answer {
         }
     }
     listed.items = items;
-    output::list(&call, &listed)
+    output::list(call, listed)
 }

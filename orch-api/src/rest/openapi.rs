@@ -1,8 +1,10 @@
 //! `/openapi/v3`: an index and a document for each group and version, made from the table of types
 //! (`kube-openapi/pkg/handler3`).
 //!
-//! Not complete: fields have no descriptions yet, and kinds that are not Kubernetes' own have only their names. It is what
-//! `kubectl create`, `apply` and `explain` ask for. Invariant: a document refers to nothing that is not in it.
+//! Not complete: kinds that are not Kubernetes' own have only their names. It is what `kubectl create`, `apply` and `explain`
+//! ask for. Invariant: a document refers to nothing that is not in it.
+
+mod descriptions;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,6 +13,7 @@ use http::Response;
 use orch_core::{KindInfo, Subresource};
 use serde_json::{Map, Value, json};
 
+use self::descriptions::Descriptions;
 use super::body::{self, Body};
 use super::discovery::{hash, served};
 use super::negotiate::Encoding;
@@ -58,7 +61,7 @@ fn index(all: &Served) -> Value {
 }
 
 fn document(group: &str, version: &str, kinds: &[Arc<KindInfo>]) -> Value {
-    let mut schemas = Schemas::default();
+    let mut schemas = Schemas { descriptions: Descriptions::read(), ..Schemas::default() };
     let mut paths = Map::new();
     for info in kinds {
         schemas.kind(group, version, &info.name);
@@ -85,6 +88,7 @@ struct Schemas {
     /// Of the definitions that are kinds.
     kinds: BTreeMap<&'static str, Vec<Value>>,
     custom: BTreeMap<String, Value>,
+    descriptions: Descriptions,
 }
 
 impl Schemas {
@@ -113,12 +117,19 @@ impl Schemas {
             let mut properties = Map::new();
             let mut required = Vec::new();
             for field in definition.fields() {
-                properties.insert(field.name().to_owned(), property(field, &mut open));
+                let mut tree = property(field, &mut open);
+                if let Some(text) = self.descriptions.of_field(definition, field.name()) {
+                    tree["description"] = text.into();
+                }
+                properties.insert(field.name().to_owned(), tree);
                 if field.is_required() {
                     required.push(field.name());
                 }
             }
             let mut tree = json!({"type": "object", "properties": properties});
+            if let Some(text) = self.descriptions.of(definition) {
+                tree["description"] = text.into();
+            }
             if !required.is_empty() {
                 tree["required"] = json!(required);
             }

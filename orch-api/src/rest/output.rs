@@ -3,6 +3,9 @@
 //! The bytes at rest are what is sent, with the revision spliced in: nothing is decoded for JSON. Not the columns of tables.
 //! Invariant: an object stands in an answer as it was at its revision.
 
+use std::vec::IntoIter;
+
+use bytes::Bytes;
 use http::Response;
 use http::header::{HeaderValue, WARNING};
 use orch_core::{Object, Revision};
@@ -40,9 +43,16 @@ impl Listed {
 /// Warnings that an answer shows: more would not fit into headers.
 const MAX_WARNINGS: usize = 50;
 
+/// A list with more bytes than this is made while it is sent, in pieces of about this size.
+const PIECE: usize = 64 << 10;
+
 /// Adds the warnings of a call (RFC 9111's `Warning`, code 299).
-pub(super) fn warn(call: &Call, mut response: Response<Body>) -> Response<Body> {
-    for warning in call.warnings.iter().take(MAX_WARNINGS) {
+pub(super) fn warn(call: &Call, response: Response<Body>) -> Response<Body> {
+    warned(&call.warnings, response)
+}
+
+fn warned(warnings: &[String], mut response: Response<Body>) -> Response<Body> {
+    for warning in warnings.iter().take(MAX_WARNINGS) {
         let text = warning.replace('\\', "\\\\").replace('"', "\\\"");
         if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{text}\"")) {
             response.headers_mut().append(WARNING, value);
@@ -77,19 +87,21 @@ pub(super) fn object(call: &Call, code: u16, object: &Object) -> Result<Response
 ///
 /// # Errors
 /// 406 for a form that only objects have.
-pub(super) fn list(call: &Call, listed: &Listed) -> Result<Response<Body>, Status> {
+pub(super) fn list(mut call: Call, listed: Listed) -> Result<Response<Body>, Status> {
     let encoding = call.form.encoding;
     let response = match call.form.shape {
         Shape::Whole if encoding == Encoding::Json => {
-            body::bytes(200, encoding.content_type(), whole(call, listed))
+            let warnings = std::mem::take(&mut call.warnings);
+            return Ok(warned(&warnings, whole(call, listed)));
         }
         Shape::Whole => {
-            let tree: Value = serde_json::from_slice(&whole(call, listed)).unwrap_or_default();
-            body::tree(200, encoding, &tree)
+            let json: Vec<u8> = Pieces::new(call, listed).flatten().collect();
+            let tree: Value = serde_json::from_slice(&json).unwrap_or_default();
+            return Ok(body::tree(200, encoding, &tree));
         }
         Shape::Table(version) => {
             let rows: Vec<Value> = listed.items.iter().map(|object| call.tree(object)).collect();
-            let tree = table::table(call, version, &listed.metadata(), &rows, table::Header::Shown);
+            let tree = table::table(&call, version, &listed.metadata(), &rows, table::Header::Shown);
             body::tree(200, encoding, &tree)
         }
         Shape::MetadataList(version) => {
@@ -101,36 +113,80 @@ pub(super) fn list(call: &Call, listed: &Listed) -> Result<Response<Body>, Statu
         }
         Shape::Metadata(_) => return Err(Status::not_acceptable(&["application/json"])),
     };
-    Ok(warn(call, response))
+    Ok(warn(&call, response))
 }
 
-fn whole(call: &Call, listed: &Listed) -> Vec<u8> {
-    let kind = Value::from(format!("{}List", call.info.name));
-    let api_version = Value::from(call.api_version());
-    let metadata = listed.metadata();
-    let size = listed.items.iter().map(|object| object.body().len() + 64).sum::<usize>();
-    let mut out = Vec::with_capacity(size + 256);
-    out.extend_from_slice(
-        format!("{{\"kind\":{kind},\"apiVersion\":{api_version},\"metadata\":{metadata},\"items\":[")
-            .as_bytes(),
-    );
-    // Typed lists of Kubernetes leave the type of the items out; lists of custom resources have it.
-    let is_typed = call.ty().is_some();
-    for (at, object) in listed.items.iter().enumerate() {
-        if at > 0 {
-            out.push(b',');
-        }
-        match call.served {
-            Some(_) => out.extend_from_slice(&converted(call.tree(object))),
-            None if is_typed => {
-                out.push(b'{');
-                out.extend_from_slice(untyped(&object.to_json()));
-            }
-            None => out.extend_from_slice(&call.json(object)),
+/// The objects as they are stored.
+fn whole(call: Call, listed: Listed) -> Response<Body> {
+    let content_type = call.form.encoding.content_type();
+    let mut pieces = Pieces::new(call, listed);
+    let first = pieces.next().unwrap_or_default();
+    match pieces.next() {
+        None => body::bytes(200, content_type, first),
+        Some(second) => {
+            let all = [first, second].into_iter().chain(pieces);
+            body::large(content_type, futures::stream::iter(all))
         }
     }
-    out.extend_from_slice(b"]}");
-    out
+}
+
+/// A list as JSON, made piece by piece: no more of it is in memory than is being sent.
+struct Pieces {
+    call: Call,
+    items: IntoIter<Object>,
+    /// What stands before the next item.
+    before: Vec<u8>,
+    /// Typed lists of Kubernetes leave the type of the items out; lists of custom resources have it.
+    is_typed: bool,
+    is_over: bool,
+}
+
+impl Pieces {
+    fn new(call: Call, listed: Listed) -> Self {
+        let kind = Value::from(format!("{}List", call.info.name));
+        let api_version = Value::from(call.api_version());
+        let metadata = listed.metadata();
+        let before =
+            format!("{{\"kind\":{kind},\"apiVersion\":{api_version},\"metadata\":{metadata},\"items\":[");
+        let is_typed = call.ty().is_some();
+        Self { call, items: listed.items.into_iter(), before: before.into(), is_typed, is_over: false }
+    }
+}
+
+impl Iterator for Pieces {
+    type Item = Bytes;
+
+    fn next(&mut self) -> Option<Bytes> {
+        if self.is_over {
+            return None;
+        }
+        let mut out = std::mem::take(&mut self.before);
+        let mut size = 2;
+        for object in self.items.as_slice() {
+            size += object.size() + 64;
+            if size > PIECE {
+                break;
+            }
+        }
+        out.reserve(size);
+        while out.len() < PIECE {
+            let Some(object) = self.items.next() else {
+                self.is_over = true;
+                out.extend_from_slice(b"]}");
+                break;
+            };
+            let left = self.items.len();
+            match self.call.served {
+                Some(_) => out.extend_from_slice(&converted(self.call.tree(&object))),
+                None if self.is_typed => object.write_item(&mut out),
+                None => out.extend_from_slice(&self.call.json(&object)),
+            }
+            if left > 0 {
+                out.push(b',');
+            }
+        }
+        Some(out.into())
+    }
 }
 
 /// An item of a list that is not sent as it is stored.
@@ -140,13 +196,6 @@ fn converted(mut tree: Value) -> Vec<u8> {
         fields.remove("kind");
     }
     tree.to_string().into_bytes()
-}
-
-/// The fields of an encoded object behind `apiVersion` and `kind`, which stand first.
-fn untyped(json: &[u8]) -> &[u8] {
-    const METADATA: &[u8] = b"\"metadata\":";
-    let found = json.windows(METADATA.len()).position(|window| window == METADATA);
-    &json[found.unwrap_or(1)..]
 }
 
 /// The metadata alone.

@@ -366,4 +366,6 @@ fn raw_or_union(wire: Wire<'_>, name: &str, depth: usize) -> Result<Value> {
 }
 
 #[cfg(test)]
+pub(super) mod samples;
+#[cfg(test)]
 mod tests;

@@ -20,10 +20,11 @@ use super::access::{self, Attributes, Authorizer, Masters};
 use super::body::{self, Answer, Body, BodyError};
 use super::call::Call;
 use super::health::Check;
+use super::metrics::{self, Metrics, Place};
 use super::query::Query;
 use super::status::Status;
 use super::target::{self, Target};
-use super::{discovery, health, openapi, review, verb, version};
+use super::{discovery, gzip, health, openapi, review, verb, version};
 
 /// Requests at work at once by default, reads and writes together (`--max-requests-inflight` and
 /// `--max-mutating-requests-inflight`). A watch counts until it is open.
@@ -69,7 +70,16 @@ pub(super) struct Shared {
     pub(super) env: Env,
     pub(super) authorizer: Arc<dyn Authorizer>,
     pub(super) checks: Vec<Arc<dyn Check>>,
+    pub(super) metrics: Metrics,
     in_flight: Semaphore,
+}
+
+/// What became known of a request on its way.
+#[derive(Default)]
+pub(super) struct Seen {
+    /// What it is for, once that is known to be there.
+    pub(super) place: Option<Place>,
+    pub(super) is_dry_run: bool,
 }
 
 /// Marks a request whose certificate is not one that the server trusts.
@@ -111,7 +121,8 @@ impl RestBuilder {
     pub fn build(self) -> Rest {
         let Self { api, env, authorizer, checks, in_flight } = self;
         let in_flight = Semaphore::new(in_flight);
-        Rest { shared: Arc::new(Shared { api, env, authorizer, checks, in_flight }), user: None }
+        let shared = Shared { api, env, authorizer, checks, metrics: Metrics::default(), in_flight };
+        Rest { shared: Arc::new(shared), user: None }
     }
 }
 
@@ -134,16 +145,25 @@ impl Rest {
         B: http_body::Body<Data = Bytes>,
         B::Error: Into<BodyError>,
     {
-        let env = &self.shared.env;
-        let answered = env.timeout(TIMEOUT, self.routed(request)).await;
+        let (env, metrics) = (&self.shared.env, &self.shared.metrics);
+        let began = env.elapsed();
+        let at_work = metrics.at_work(request.method());
+        let takes_gzip = gzip::is_taken(request.headers());
+        let mut seen = Seen::default();
+        let answered = env.timeout(TIMEOUT, self.routed(request, &mut seen)).await;
         let timeout = || {
             let message = "Timeout: request did not complete within the allotted timeout";
             Err(Status::failure(orch_core::Reason::Timeout, message))
         };
-        let mut response = match answered.unwrap_or_else(timeout) {
+        let response = match answered.unwrap_or_else(timeout) {
             Ok(response) => response,
             Err(status) => body::status(&status),
         };
+        if let Some(place) = seen.place {
+            metrics.answered(place, seen.is_dry_run, response.status().as_u16(), env.elapsed() - began);
+        }
+        drop(at_work);
+        let mut response = if takes_gzip { gzip::compressed(response) } else { response };
         let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
         if let Ok(id) = HeaderValue::from_str(&env.uuid()) {
@@ -157,7 +177,7 @@ impl Rest {
         Arc::clone(&self.shared.api)
     }
 
-    async fn routed<B>(&self, request: Request<B>) -> Answer
+    async fn routed<B>(&self, request: Request<B>, seen: &mut Seen) -> Answer
     where
         B: http_body::Body<Data = Bytes>,
         B::Error: Into<BodyError>,
@@ -182,7 +202,7 @@ impl Rest {
                 let verb = parts.method.as_str().to_lowercase();
                 let what = Attributes::path(&verb, parts.uri.path());
                 access::check(authorizer, &user, &what).await?;
-                self.path(&path, &query, &parts).await
+                self.path(&path, &query, &parts, seen).await
             }
             Target::Resource(target) => {
                 let verb = verb::name(&parts.method, &target, &query);
@@ -196,12 +216,18 @@ impl Rest {
                 if let Some(review) = review::Review::of(&request) {
                     return review.answer(&self.shared, request, body::read(body).await?).await;
                 }
-                Box::pin(verb::answer(&self.shared, request, body)).await
+                Box::pin(verb::answer(&self.shared, request, body, seen)).await
             }
         }
     }
 
-    async fn path(&self, path: &[String], query: &Query, parts: &http::request::Parts) -> Answer {
+    async fn path(
+        &self,
+        path: &[String],
+        query: &Query,
+        parts: &http::request::Parts,
+        seen: &mut Seen,
+    ) -> Answer {
         if !matches!(parts.method, Method::GET | Method::HEAD) {
             return Ok(body::not_found());
         }
@@ -210,8 +236,14 @@ impl Rest {
             [""] => Ok(discovery::paths(shared)),
             ["version"] => Ok(version::answer()),
             [root @ ("healthz" | "livez" | "readyz"), ref rest @ ..] if rest.len() < 2 => {
+                seen.place = Some(Place::path(match root {
+                    "healthz" => "/healthz",
+                    "livez" => "/livez",
+                    _ => "/readyz",
+                }));
                 Ok(health::answer(shared, root, rest.first().copied(), query).await)
             }
+            ["metrics"] => Ok(metrics::answer(shared).await),
             ["api" | "apis", ..] => discovery::answer(shared, path, &parts.headers),
             ["openapi", "v3", ..] => Ok(openapi::answer(shared, &path[2..])),
             _ => Ok(body::not_found()),
@@ -226,9 +258,11 @@ impl Shared {
         request: verb::Request,
         (info, served): (Arc<orch_core::KindInfo>, Option<&'static crate::convert::Form>),
         form: super::negotiate::Form,
+        place: Place,
     ) -> Call {
         let api = self.api.impersonate(&request.user);
-        Call { shared: Arc::clone(self), api, info, served, request, form, warnings: Vec::new() }
+        let (shared, warnings) = (Arc::clone(self), Vec::new());
+        Call { shared, api, info, served, request, form, warnings, place }
     }
 }
 

@@ -3,7 +3,9 @@
 mod access;
 mod documents;
 mod forms;
+mod fuzz;
 mod lists;
+mod metrics;
 mod patches;
 mod socket;
 mod total;

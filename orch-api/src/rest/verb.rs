@@ -10,8 +10,9 @@ use orch_core::{KindInfo, Registry, Subresource, User, kind};
 
 use super::body::{self, Answer, BodyError};
 use super::call::subresource;
+use super::metrics::Place;
 use super::query::Query;
-use super::service::Shared;
+use super::service::{Seen, Shared};
 use super::status::Status;
 use super::target::ResourceTarget;
 use super::{delete, discovery, negotiate, read, scale, watch, write};
@@ -96,8 +97,37 @@ fn find(
     info.versions.iter().any(|version| **version == *target.version).then_some((info, None))
 }
 
+/// What metrics call a request (`cleanVerb` and `CleanScope` of `apiserver/pkg/endpoints/metrics/metrics.go`).
+fn place(
+    what: Do,
+    part: Subresource,
+    (info, served): &(Arc<KindInfo>, Option<&'static convert::Form>),
+    request: &Request,
+) -> Place {
+    let verb = match what {
+        Do::Get => "GET",
+        Do::List => "LIST",
+        Do::Watch => "WATCH",
+        Do::Create => "POST",
+        Do::Update => "PUT",
+        Do::Patch if negotiate::media(&request.headers) == "application/apply-patch+yaml" => "APPLY",
+        Do::Patch => "PATCH",
+        Do::Delete => "DELETE",
+        Do::DeleteCollection => "DELETECOLLECTION",
+    };
+    let target = &request.target;
+    let scope = match (target.name.is_empty(), target.namespace.is_empty()) {
+        (false, _) => "resource",
+        _ if what == Do::Create => "resource",
+        (true, false) => "namespace",
+        (true, true) => "cluster",
+    };
+    let group = served.map_or(info.kind.group(), |form| form.group);
+    Place::resource(verb, (group, &target.version, info.kind.resource()), part.as_str(), scope)
+}
+
 /// Answers a request to a resource.
-pub(super) async fn answer<B>(shared: &Arc<Shared>, request: Request, body: B) -> Answer
+pub(super) async fn answer<B>(shared: &Arc<Shared>, request: Request, body: B, seen: &mut Seen) -> Answer
 where
     B: http_body::Body<Data = Bytes>,
     B::Error: Into<BodyError>,
@@ -109,8 +139,11 @@ where
         return if is_known { Err(Status::no_resource()) } else { Ok(body::not_found()) };
     };
     let (what, part) = decide(&found.0, &request)?;
+    let place = place(what, part, &found, &request);
+    seen.place = Some(place.clone());
+    seen.is_dry_run = request.query.has("dryRun");
     let form = negotiate::objects(&request.headers)?;
-    let call = shared.call(request, found, form);
+    let call = shared.call(request, found, form, place);
     match (what, part) {
         (Do::Get, Subresource::Scale) => scale::get(call).await,
         (Do::Get, _) => read::get(call).await,

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::body::{self, Answer};
 use super::call::Call;
+use super::metrics::Counted;
 use super::negotiate::{Encoding, Shape};
 use super::output;
 use super::query::ListOptions;
@@ -53,6 +54,7 @@ pub(super) async fn watch(call: Call) -> Answer {
         Err(Opening::Refused(status)) => return Err(status),
     };
     let running = Running {
+        _open: call.shared.metrics.open(&call.place),
         events,
         floor,
         deadline,
@@ -124,6 +126,8 @@ struct Running {
     ends_initial: bool,
     is_first: bool,
     is_over: bool,
+    /// It is counted while it is open.
+    _open: Counted,
 }
 
 impl Running {

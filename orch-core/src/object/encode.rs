@@ -176,20 +176,33 @@ fn shift(at: Part, range: &mut Range<usize>, part: Part, old: &Range<usize>, new
     }
 }
 
-/// The body with `resourceVersion` and `managedFields` back in the metadata.
-pub(super) fn splice(body: &Bytes, spans: &Spans, revision: Revision, managed: Option<&[u8]>) -> Vec<u8> {
-    let mut out = Vec::with_capacity(body.len() + 48 + managed.map_or(0, <[u8]>::len));
+/// Bytes that a revision takes at most, with its name.
+pub(super) const SPLICED: usize = 48;
+
+/// Where the fields behind `apiVersion` and `kind` begin.
+pub(super) fn behind_kind(spans: &Spans) -> usize {
+    spans.metadata.start.saturating_sub("\"metadata\":".len())
+}
+
+/// Appends the body from `start` on, with `resourceVersion` and `managedFields` back in the metadata.
+pub(super) fn splice(
+    body: &Bytes,
+    start: usize,
+    spans: &Spans,
+    revision: Revision,
+    managed: Option<&[u8]>,
+    out: &mut Vec<u8>,
+) {
     let end = spans.metadata.end - 1;
-    out.extend_from_slice(&body[..end]);
+    out.extend_from_slice(&body[start..end]);
     if revision > Revision::ZERO {
-        entry(&mut out, "resourceVersion", &Value::String(revision.to_string()));
+        entry(out, "resourceVersion", &Value::String(revision.to_string()));
     }
     if let Some(managed) = managed {
-        key(&mut out, "managedFields");
+        key(out, "managedFields");
         out.extend_from_slice(managed);
     }
     out.extend_from_slice(&body[end..]);
-    out
 }
 
 /// The same on a tree.

@@ -117,3 +117,39 @@ fn lists_have_the_form_that_is_asked_for() {
         assert_eq!(plain.text("/items/0/metadata/labels/l"), "x");
     });
 }
+
+/// More of it than one piece, and more than is sent without compression.
+#[test]
+fn a_large_list_is_the_same_in_pieces_and_compressed() {
+    use std::io::Read as _;
+    with(|server| async move {
+        let filler = "x".repeat(3_000);
+        for at in 0..100 {
+            let map = json!({"metadata": {"name": format!("m-{at:03}")}, "data": {"filler": filler, "at": at.to_string()}});
+            server.post(MAPS, map).await.expect(201);
+        }
+        let whole = server.get(MAPS).await.expect(200);
+        assert!(
+            whole.raw.len() > 300_000 && !whole.headers.contains_key("content-length"),
+            "{}",
+            whole.raw.len()
+        );
+        assert_eq!(whole.names().len(), 100);
+        assert_eq!((&whole.body["kind"], whole.text("/items/99/data/at")), (&json!("ConfigMapList"), "99"));
+        assert!(
+            whole.body["items"][0].get("kind").is_none(),
+            "items of a typed list do not say what they are"
+        );
+        let request = Request::get(MAPS).header("accept-encoding", "gzip").body(Full::default()).unwrap();
+        let response = server.open(request).await;
+        assert_eq!(response.headers()["content-encoding"], "gzip");
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        let mut text = String::new();
+        flate2::read::GzDecoder::new(&*bytes).read_to_string(&mut text).unwrap();
+        assert_eq!(text, whole.raw);
+        // A page of it is small.
+        let page =
+            server.send(Method::GET, &format!("{MAPS}?limit=2"), &[("accept-encoding", "gzip")], "").await;
+        assert_eq!((page.names().len(), page.headers.contains_key("content-encoding")), (2, false));
+    });
+}
