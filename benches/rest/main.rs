@@ -2,9 +2,9 @@
 //! over sockets, memory, start.
 //!
 //! ```text
-//! cargo bench --bench rest --features rest                                # every figure, as a table
-//! cargo bench --bench rest --features rest -- --json                      # the same as JSON
-//! cargo bench --bench rest --features rest -- --pods 10000 --requests 5000 --watchers 100 --changes 200   # other sizes
+//! cargo bench --bench rest                                # every figure, as a table
+//! cargo bench --bench rest -- --json                      # the same as JSON
+//! cargo bench --bench rest -- --pods 10000 --requests 5000 --watchers 100 --changes 200   # other sizes
 //! ```
 //!
 //! The server is a process of its own (this program with `--serve`), so that what the kernel counts is the server's alone.

@@ -1,10 +1,11 @@
 //! `/openapi/v3`: an index and a document for each group and version, made from the table of types
-//! (`kube-openapi/pkg/handler3`).
+//! (`kube-openapi/pkg/handler3`); and `/openapi/v2`.
 //!
 //! Not complete: kinds that are not Kubernetes' own have only their names. It is what `kubectl create`, `apply` and `explain`
 //! ask for. Invariant: a document refers to nothing that is not in it.
 
 mod descriptions;
+mod v2;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,12 +17,25 @@ use serde_json::{Map, Value, json};
 use self::descriptions::Descriptions;
 use super::body::{self, Body};
 use super::discovery::{hash, served};
-use super::negotiate::Encoding;
+use super::negotiate::{self, Encoding};
 use super::service::Shared;
 use super::version::GIT_VERSION;
 use crate::schema::{self, Definition, Field, ListType, MapType, Type, TypeRef};
 
 const PATCH: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.Patch";
+
+/// Answers the one document of version 2.
+///
+/// # Errors
+/// 406 for any form but JSON.
+pub(super) fn v2(shared: &Shared, headers: &http::HeaderMap) -> body::Answer {
+    negotiate::objects(headers)?;
+    let descriptions = Arc::new(Descriptions::read());
+    let all = served(shared);
+    let documents =
+        all.iter().map(|((group, version), kinds)| document(group, version, kinds, &descriptions));
+    Ok(body::tree(200, Encoding::Json, &v2::merged(GIT_VERSION, documents)))
+}
 
 /// Answers the index, or the document of `api/v1` or `apis/GROUP/VERSION`.
 pub(super) fn answer(shared: &Shared, path: &[String]) -> Response<Body> {
@@ -34,7 +48,10 @@ pub(super) fn answer(shared: &Shared, path: &[String]) -> Response<Body> {
         _ => return body::not_found(),
     };
     match all.get(&(place.0.to_owned(), place.1.to_owned())) {
-        Some(kinds) => body::tree(200, Encoding::Json, &document(place.0, place.1, kinds)),
+        Some(kinds) => {
+            let descriptions = Arc::new(Descriptions::read());
+            body::tree(200, Encoding::Json, &document(place.0, place.1, kinds, &descriptions))
+        }
         None => body::not_found(),
     }
 }
@@ -60,8 +77,8 @@ fn index(all: &Served) -> Value {
     json!({"paths": paths})
 }
 
-fn document(group: &str, version: &str, kinds: &[Arc<KindInfo>]) -> Value {
-    let mut schemas = Schemas { descriptions: Descriptions::read(), ..Schemas::default() };
+fn document(group: &str, version: &str, kinds: &[Arc<KindInfo>], descriptions: &Arc<Descriptions>) -> Value {
+    let mut schemas = Schemas { descriptions: Arc::clone(descriptions), ..Schemas::default() };
     let mut paths = Map::new();
     for info in kinds {
         schemas.kind(group, version, &info.name);
@@ -88,7 +105,7 @@ struct Schemas {
     /// Of the definitions that are kinds.
     kinds: BTreeMap<&'static str, Vec<Value>>,
     custom: BTreeMap<String, Value>,
-    descriptions: Descriptions,
+    descriptions: Arc<Descriptions>,
 }
 
 impl Schemas {

@@ -245,6 +245,7 @@ impl Rest {
             }
             ["metrics"] => Ok(metrics::answer(shared).await),
             ["api" | "apis", ..] => discovery::answer(shared, path, &parts.headers),
+            ["openapi", "v2"] => openapi::v2(shared, &parts.headers),
             ["openapi", "v3", ..] => Ok(openapi::answer(shared, &path[2..])),
             _ => Ok(body::not_found()),
         }

@@ -99,3 +99,37 @@ fn openapi_documents_are_whole() {
         );
     });
 }
+
+#[test]
+fn openapi_says_what_fields_are_for() {
+    with(|server| async move {
+        let core = server.get("/openapi/v3/api/v1").await.expect(200);
+        let spec = &core.body["components"]["schemas"]["io.k8s.api.core.v1.Pod"]["properties"]["spec"];
+        assert!(
+            spec["description"].as_str().unwrap().starts_with("Specification of the desired behavior"),
+            "{spec}"
+        );
+    });
+}
+
+#[test]
+fn openapi_v2_is_all_documents_in_one() {
+    with(|server| async move {
+        let json = [("accept", "application/json")];
+        let document = server.send(Method::GET, "/openapi/v2", &json, "").await.expect(200);
+        assert_eq!(document.text("/swagger"), "2.0");
+        let mut all = BTreeSet::new();
+        references(&document.body, &mut all);
+        assert!(all.len() > 300, "{}", all.len());
+        for reference in all {
+            assert!(document.body.pointer(reference.trim_start_matches('#')).is_some(), "{reference}");
+        }
+        let post = &document.body["paths"]["/apis/apps/v1/namespaces/{namespace}/deployments"]["post"];
+        assert_eq!(
+            post["parameters"].as_array().unwrap().last().unwrap()["schema"]["$ref"],
+            "#/definitions/io.k8s.api.apps.v1.Deployment"
+        );
+        let protobuf = [("accept", "application/com.github.proto-openapi.spec.v2@v1.0+protobuf")];
+        server.send(Method::GET, "/openapi/v2", &protobuf, "").await.expect(406);
+    });
+}

@@ -464,20 +464,18 @@ fn prune(draw: &mut Draw, tree: &mut Value, keep: usize, depth: usize) {
 }
 
 /// Puts something else somewhere.
-fn mutate(draw: &mut Draw, tree: &mut Value) {
-    let mut at = tree;
-    loop {
-        let is_here = draw.one_in(4);
+fn mutate(draw: &mut Draw, at: &mut Value) {
+    if !draw.one_in(4) {
         match at {
-            Value::Object(fields) if !is_here && !fields.is_empty() => {
+            Value::Object(fields) if !fields.is_empty() => {
                 let step = draw.below(fields.len());
-                at = fields.values_mut().nth(step).unwrap();
+                return mutate(draw, fields.values_mut().nth(step).unwrap());
             }
-            Value::Array(items) if !is_here && !items.is_empty() => {
+            Value::Array(items) if !items.is_empty() => {
                 let step = draw.below(items.len());
-                at = &mut items[step];
+                return mutate(draw, &mut items[step]);
             }
-            _ => break,
+            _ => {}
         }
     }
     *at = match draw.below(9) {
