@@ -49,7 +49,7 @@ fn requests_watches_and_objects_are_counted_under_kubernetes_names() {
         assert!(!text.contains("nothing"), "what a client makes up is no label");
         let durations = "apiserver_request_duration_seconds";
         says(text, &format!("{durations}_count"), &[("resource", "configmaps"), ("verb", "LIST")], "1");
-        says(text, &format!("{durations}_bucket"), &[("verb", "LIST"), ("le", "60.0")], "1");
+        says(text, &format!("{durations}_bucket"), &[("verb", "LIST"), ("le", "60")], "1");
         says(text, "apiserver_longrunning_requests", &[("verb", "WATCH"), ("resource", "configmaps")], "1");
         says(text, "apiserver_current_inflight_requests", &[("request_kind", "readOnly")], "1");
         says(text, "apiserver_current_inflight_requests", &[("request_kind", "mutating")], "0");
