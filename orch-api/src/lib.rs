@@ -10,12 +10,16 @@
 //! - [`schema`]: the structure of Kubernetes' own kinds.
 //! - [`validate`]: the rules of Kubernetes' own kinds.
 //!
+//! CustomResourceDefinitions make kinds: their schemas, rules of CEL, versions and subresources are this crate's, too.
+//!
 //! Only this crate knows how an API server completes, checks and deletes objects. It keeps no bytes itself.
 
 mod amounts;
 pub mod apply;
+mod cel;
 mod conform;
 pub mod convert;
+mod custom;
 mod defaults;
 mod local;
 pub mod manifest;

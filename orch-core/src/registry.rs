@@ -1,8 +1,9 @@
 //! The kinds that a cluster knows: names, scope, subresources and selectable fields.
 //!
-//! A registry belongs to one cluster and grows at run time. It holds no schema, defaults or validation: those are
-//! `orch-api`'s. Invariant: a word resolves to at most one kind.
+//! A registry belongs to one cluster and grows at run time. It knows no schema, defaults or validation: those are
+//! `orch-api`'s, which may keep what it knows of a kind beside the names. Invariant: a word resolves to at most one kind.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -89,6 +90,8 @@ pub struct KindInfo {
     pub subresources: Vec<Subresource>,
     /// Paths of fields that field selectors know besides `metadata.name` and `metadata.namespace`.
     pub selectable: Vec<Str>,
+    /// What else whoever registered the kind knows of it.
+    description: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 impl KindInfo {
@@ -105,7 +108,30 @@ impl KindInfo {
             scope,
             subresources: vec![Subresource::Status],
             selectable: Vec::new(),
+            description: None,
         }
+    }
+
+    /// Keeps what else is known of the kind beside its names, for [`KindInfo::described`].
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use orch_core::{Kind, KindInfo, Scope};
+    /// let kind = Kind::named("shop.example", "widgets");
+    /// let info = KindInfo::new(kind, "v1", "Widget", Scope::Namespaced).describe(Arc::new(7_u32));
+    /// assert_eq!(info.described::<u32>(), Some(&7));
+    /// assert_eq!(info.described::<u64>(), None);
+    /// ```
+    #[must_use]
+    pub fn describe<T: Any + Send + Sync>(mut self, description: Arc<T>) -> Self {
+        self.description = Some(description);
+        self
+    }
+
+    /// What else is known of the kind, if it is of that type.
+    #[must_use]
+    pub fn described<T: Any>(&self) -> Option<&T> {
+        self.description.as_deref()?.downcast_ref()
     }
 
     /// Replaces the short names.

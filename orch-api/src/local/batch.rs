@@ -10,7 +10,7 @@ use orch_core::{DryRun, Error, Key, Kind, KindInfo, Live, Patch, Put, Result, Re
 use serde_json::Value;
 
 use super::facts::Facts;
-use super::{LocalApi, settle};
+use super::{LocalApi, definitions, settle};
 use crate::convert::{self, Form};
 use crate::services::Claim;
 use crate::strategy::Strategy;
@@ -124,7 +124,14 @@ fn split(pending: Vec<Item>) -> (Vec<Item>, Vec<Item>) {
 
 /// Whether writes of other objects look at objects of that kind.
 fn others_depend_on(kind: Kind) -> bool {
-    [kind::NAMESPACES, kind::SERVICES, kind::PRIORITY_CLASSES, kind::STORAGE_CLASSES].contains(&kind)
+    [
+        kind::NAMESPACES,
+        kind::SERVICES,
+        kind::PRIORITY_CLASSES,
+        kind::STORAGE_CLASSES,
+        kind::CUSTOM_RESOURCE_DEFINITIONS,
+    ]
+    .contains(&kind)
 }
 
 fn in_order(mut again: Vec<Item>, rest: Vec<Item>) -> Vec<Item> {
@@ -188,6 +195,9 @@ async fn conclude(
         Ok(live) => {
             claim.iter().for_each(|claim| services.keep(claim));
             api.shared.recent.keep(&live);
+            if definitions::concerns(api, live.key().kind) {
+                definitions::follow(api, &live).await;
+            }
             answers[item.at] = Some(Ok(live));
             None
         }

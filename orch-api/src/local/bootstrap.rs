@@ -3,7 +3,7 @@
 use orch_core::{Api, Error, Object, Read, Result, Select, Write, kind};
 use serde_json::json;
 
-use super::LocalApi;
+use super::{LocalApi, definitions};
 use crate::tree::{Get, Tree};
 
 /// `pkg/controlplane/controller/systemnamespaces` and the default namespace.
@@ -31,6 +31,7 @@ impl LocalApi {
     /// What the store says; some of it may be done then, and may be done again.
     pub async fn bootstrap(&self) -> Result<()> {
         self.load_services().await?;
+        definitions::load(self).await?;
         let namespaces = NAMESPACES.iter().map(|name| {
             let tree = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
             Write::create_tree(kind::NAMESPACES, tree)

@@ -18,6 +18,7 @@ use super::patched::Patched;
 use super::{managed, metadata, removal};
 use crate::conform::{check_patch, malformed};
 use crate::convert::Form;
+use crate::custom::CustomKind;
 use crate::merge::merged;
 use crate::services::{self, Claim};
 use crate::strategy::{Generation, Strategy};
@@ -37,7 +38,7 @@ impl Of<'_> {
             stored => stored?,
         };
         self.expect(&stored)?;
-        let old = stored.tree();
+        let old = self.spoken(stored.tree());
         let mut new = self.changed(&stored, &old)?;
         self.in_stored_form(&mut new.tree)?;
         self.replace(&stored, &old, new)
@@ -100,6 +101,7 @@ impl Of<'_> {
                     if once { Arc::unwrap_or_clone(std::mem::take(patch)) } else { Value::clone(patch) };
                 Ok(merged(old, patch).into())
             }
+            (Subresource::Scale, _) if CustomKind::of(&self.info).is_some() => self.scaled(old, patched),
             (Subresource::Scale, verb) => part(&self.info, old, verb, patched, "replicas", json!(0)),
             (Subresource::Finalize, verb) => part(&self.info, old, verb, patched, "finalizers", Value::Null),
             _ => patched.ok_or_else(|| self.not_allowed("that patch")),
@@ -134,7 +136,7 @@ impl Of<'_> {
         if let Some(spec) = self.service_spec(fields) {
             services::families(spec, self.api.shared.services.family());
         }
-        if new == **old && managed.is_same(stored) {
+        if self.is_stored(&new, stored, old) && managed.is_same(stored) {
             return Ok(Step::Done(stored.clone()));
         }
         let fields = metadata::root(&info, &mut new)?;
@@ -143,7 +145,14 @@ impl Of<'_> {
         }
         self.validate(&new, Some(old), self.write.subresource)?;
         let claim = self.allocate(&mut new, Some(old))?;
-        let object = encode(&info, stored, &new, before).inspect_err(|_| self.abandon(claim.as_ref()))?;
+        let object = match CustomKind::of(&info) {
+            Some(custom) => {
+                custom.to_storage(&mut new);
+                Object::encode(&info, &new)
+            }
+            None => encode(&info, stored, &new, before),
+        };
+        let object = object.inspect_err(|_| self.abandon(claim.as_ref()))?;
         let answer = Live::fresh(managed.put(object, Some(stored), &self.api.shared.texts), Arc::new(new));
         if removal::is_due(self.strategy.row.deletion, &answer) {
             self.abandon(claim.as_ref());
@@ -234,7 +243,7 @@ fn part(
 }
 
 /// A merge patch of an object is one itself.
-fn must_be_object(info: &KindInfo, patch: &Value) -> Result<()> {
+pub(super) fn must_be_object(info: &KindInfo, patch: &Value) -> Result<()> {
     if patch.is_object() {
         Ok(())
     } else {
@@ -258,7 +267,7 @@ fn counts(generation: Generation, new: &Tree, old: &Tree) -> bool {
         Generation::SpecAndAnnotations => {
             new.get("spec") != old.get("spec") || annotations(new).ne(annotations(old))
         }
-        Generation::Content => content(&["metadata", "status", "apiVersion", "kind"]),
+        Generation::Content => content(&["metadata", "apiVersion", "kind"]),
         Generation::ContentAndLabels => content(&["metadata"]) || labels(new) != labels(old),
     }
 }

@@ -10,6 +10,7 @@ use super::facts::Facts;
 use super::managed::Managed;
 use super::patched::Patched;
 use super::{managed, metadata};
+use crate::custom::CustomKind;
 use crate::strategy::{Generation, Strategy};
 use crate::tree::{Get, Set, Tree};
 use crate::{convert, defaults, services};
@@ -40,6 +41,7 @@ impl Of<'_> {
         }
         self.conform(&mut tree)?;
         let namespace = self.admit_namespace(facts).await?;
+        self.admit_custom()?;
         let fields = metadata::root(&info, &mut tree)?;
         let now = metadata::seconds(env.now());
         let given = managed::take(fields);
@@ -70,6 +72,9 @@ impl Of<'_> {
             services::families(spec, self.api.shared.services.family());
         }
         self.validate(&tree, None, Subresource::None)?;
+        if let Some(custom) = CustomKind::of(&info) {
+            custom.to_storage(&mut tree);
+        }
         let claim = self.allocate(&mut tree, None)?;
         let object = Object::encode(&info, &tree).inspect_err(|_| self.abandon(claim.as_ref()))?;
         let answer = Live::fresh(managed.put(object, None, &self.api.shared.texts), Arc::new(tree));
@@ -109,15 +114,18 @@ impl Of<'_> {
         Error::Forbidden { key: self.key(), why: why.into() }
     }
 
-    /// Brings the whole object into the shape of its kind; of a custom one only the metadata is known.
+    /// Brings the whole object into the shape of its kind; of one that nothing describes only the metadata is known.
     pub(super) fn conform(&self, tree: &mut Value) -> Result<()> {
         let validation = self.write.options.field_validation;
-        match self.strategy.ty {
-            Some(ty) => crate::conform::conform(&self.info, tree, ty, validation),
-            None => match tree.get_mut("metadata") {
-                Some(metadata) => crate::conform::metadata(&self.info, metadata, validation),
-                None => Ok(()),
-            },
+        if let Some(ty) = self.strategy.ty {
+            return crate::conform::conform(&self.info, tree, ty, validation);
+        }
+        if let Some(metadata) = tree.get_mut("metadata") {
+            crate::conform::metadata(&self.info, metadata, validation)?;
+        }
+        match CustomKind::of(&self.info) {
+            Some(custom) => self.conform_custom(custom, tree),
+            None => Ok(()),
         }
     }
 
@@ -147,7 +155,12 @@ impl Of<'_> {
             form.from_stored(&mut sent);
             sent
         });
-        crate::validate::validate(self.info.kind, sent.as_ref().unwrap_or(new), old, subresource)
+        let mut faults =
+            crate::validate::validate(self.info.kind, sent.as_ref().unwrap_or(new), old, subresource);
+        if let Some(custom) = CustomKind::of(&self.info) {
+            faults.extend(custom.faults(custom.spoken(new.text("apiVersion")), new, old, subresource));
+        }
+        faults
     }
 
     /// Every rule of the kind.

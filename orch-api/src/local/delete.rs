@@ -12,7 +12,7 @@ use orch_core::{DeleteOptions, Live, Result, Str, Verb};
 use serde_json::{Value, json};
 
 use super::batch::{Commit, Of, Step};
-use super::{metadata, removal};
+use super::{definitions, metadata, removal};
 use crate::services::Claim;
 use crate::strategy::{Deletion, grace_secs};
 use crate::tree::{Get, Set};
@@ -45,7 +45,8 @@ impl Of<'_> {
             Deletion::Phased => phased(&stored, now),
             Deletion::Plain | Deletion::Uncollected => Phase::Now,
         };
-        let finalizers = removal::finalizers(deletion, &stored.header().finalizers, options.propagation);
+        let mut finalizers = removal::finalizers(deletion, &stored.header().finalizers, options.propagation);
+        definitions::hold(self.info.kind, &stored, &mut finalizers);
         let due = match phase {
             Phase::Pending => return Ok(Step::Done(stored)),
             Phase::Due { at, grace_secs } => (at, grace_secs),
@@ -80,6 +81,10 @@ impl Of<'_> {
         }
         if object.same_content(stored) {
             return Ok(Step::Done(stored.clone()));
+        }
+        if let Some(conditions) = definitions::pending(stored, &metadata::seconds(due.0)) {
+            let object = object.with_field(&self.info, Part::Status, "conditions", &conditions)?;
+            return Ok(Commit::replace(Live::from(object), stored.revision()).into());
         }
         let answer = Live::spliced(object, Part::Metadata, Arc::new(metadata));
         Ok(Commit::replace(answer, stored.revision()).into())

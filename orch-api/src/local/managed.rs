@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::batch::Of;
 use super::metadata;
 use super::texts::Texts;
+use crate::custom::CustomKind;
 use crate::patch::{Managers, Shape, Tracker};
 use crate::schema;
 use crate::tree::{Get, Tree};
@@ -71,8 +72,14 @@ impl Of<'_> {
     /// Does something with the tracker of the write; `tree` says the version.
     pub(super) fn with_tracker<R>(&self, tree: &Value, run: impl FnOnce(&Tracker<'_>) -> R) -> R {
         let (now, info) = (metadata::seconds(self.api.shared.env.now()), &self.info);
-        let tracker = Tracker::new(info, Shape::of(self.strategy.ty), self.write.subresource, &now);
         let api_version = tree.text("apiVersion");
+        if let Some(custom) = CustomKind::of(info) {
+            let version = custom.spoken(api_version);
+            let shape = Shape::Custom(&version.tree);
+            let tracker = Tracker::new(info, shape, self.write.subresource, &now);
+            return run(&tracker.speaking(&custom.api_version(version), shape));
+        }
+        let tracker = Tracker::new(info, Shape::of(self.strategy.ty), self.write.subresource, &now);
         if api_version.is_empty() || api_version == info.api_version() {
             return run(&tracker);
         }

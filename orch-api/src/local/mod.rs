@@ -11,6 +11,8 @@ mod binding;
 mod bootstrap;
 mod change;
 mod create;
+mod custom;
+mod definitions;
 mod delete;
 mod facts;
 mod limits;
@@ -38,6 +40,7 @@ use orch_core::{
     Watches, Write,
 };
 
+use self::definitions::Definitions;
 use self::recent::Recent;
 use self::texts::Texts;
 #[cfg(feature = "rest")]
@@ -86,6 +89,7 @@ struct Shared {
     services: Allocator,
     recent: Recent,
     texts: Texts,
+    definitions: Definitions,
     toleration_secs: i64,
     has_accounts: bool,
 }
@@ -141,6 +145,7 @@ impl LocalApiBuilder {
             services,
             recent: Recent::default(),
             texts: Texts::default(),
+            definitions: Definitions::default(),
             toleration_secs,
             has_accounts,
         };

@@ -58,7 +58,7 @@ impl Of<'_> {
 
     /// The stored object as clients see it, which is what they patch.
     fn document(&self, stored: &Live) -> Result<Value> {
-        let mut tree = Value::clone(&stored.tree());
+        let mut tree = Value::clone(&self.spoken(stored.tree()));
         let fields = metadata::root(&self.info, &mut tree)?.make("metadata");
         fields.put("resourceVersion", stored.revision().to_string());
         if let Some(managed) = managed::tree(stored) {
@@ -67,7 +67,13 @@ impl Of<'_> {
         if let Some(form) = self.form {
             form.from_stored(&mut tree);
         }
-        Ok(if self.write.subresource == Subresource::Scale { scale(&tree) } else { tree })
+        if self.write.subresource != Subresource::Scale {
+            return Ok(tree);
+        }
+        Ok(match self.scale_paths(&tree) {
+            Some(paths) => paths.scale(&tree),
+            None => scale(&tree),
+        })
     }
 
     fn operated(&self, stored: &Live, patch: &Value) -> Result<Value> {
@@ -103,7 +109,7 @@ impl Of<'_> {
             return Err(self.invalid(vec![Fault::new(FaultKind::Required, "fieldManager", why)]));
         };
         let managers = stored.map_or_else(|| Ok(Managers::default()), |stored| self.managers(stored))?;
-        let live = stored.map(|stored| self.in_sent_form(stored.tree()));
+        let live = stored.map(|stored| self.in_sent_form(self.spoken(stored.tree())));
         let applied = self.with_tracker(config, |tracker| {
             tracker.apply(live.as_deref(), config, managers, manager, *conflicts)
         });

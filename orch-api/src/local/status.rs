@@ -11,6 +11,7 @@ use super::managed::Managed;
 use super::metadata;
 use crate::conform::{conform, malformed};
 use crate::convert;
+use crate::custom::CustomKind;
 use crate::merge::merged;
 use crate::strategy;
 use crate::tree::{Get, Set, Tree};
@@ -19,6 +20,9 @@ impl Of<'_> {
     pub(super) async fn status(mut self) -> Result<Step> {
         let stored = self.stored().await?;
         self.expect(&stored)?;
+        if CustomKind::of(&self.info).is_some() {
+            return self.custom_status(&stored);
+        }
         let patched = self.patched(&stored)?;
         let (patched, managers) = patched.map(|patched| (patched.tree, patched.managers)).unzip();
         let Some(mut new) = self.new_status(&stored, patched)? else { return Ok(Step::Done(stored)) };
@@ -116,7 +120,7 @@ impl Of<'_> {
         self.validate(&new, Some(&old), self.write.subresource)
     }
 
-    fn same_name(&self, tree: &Value) -> Result<()> {
+    pub(super) fn same_name(&self, tree: &Value) -> Result<()> {
         let name = tree.object_at("metadata").map_or("", |metadata| metadata.text("name"));
         if name.is_empty() || name == &*self.write.key.name {
             return Ok(());

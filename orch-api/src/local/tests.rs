@@ -2,6 +2,7 @@
 
 mod admission;
 mod any;
+mod custom;
 mod faults;
 mod kinds;
 mod patches;

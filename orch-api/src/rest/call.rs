@@ -11,6 +11,7 @@ use super::service::Shared;
 use super::status::{Doing, Status};
 use super::verb::Request;
 use crate::convert;
+use crate::custom::{self, CustomKind};
 use crate::schema::{self, TypeRef};
 use crate::tree::Set;
 
@@ -65,15 +66,28 @@ impl Call {
         schema::lookup(&self.request.target.group, self.version(), &self.info.name)
     }
 
-    /// Whether objects are not sent as they are stored. Versions of custom kinds differ in their name only.
+    /// What is known of a custom kind in the version that the path names.
+    pub(super) fn custom(&self) -> Option<(&CustomKind, &custom::Version)> {
+        let custom = CustomKind::of(&self.info)?;
+        Some((custom, custom.version(self.version())?))
+    }
+
+    /// Whether objects may not be sent as they are stored.
     fn is_converted(&self) -> bool {
-        self.served.is_some() || self.info.versions.len() > 1 && self.ty().is_none()
+        match self.custom() {
+            Some((custom, version)) => custom.changes_reads(version),
+            None => self.served.is_some() || self.info.versions.len() > 1 && self.ty().is_none(),
+        }
     }
 
     /// An object in the version that the path names.
     pub(super) fn tree(&self, object: &Object) -> Value {
         let mut tree = object.to_tree();
-        if let Some(form) = self.served {
+        if let Some((custom, version)) = self.custom() {
+            if custom.changes_reads(version) {
+                custom.read(&mut tree, version);
+            }
+        } else if let Some(form) = self.served {
             form.from_stored(&mut tree);
         } else if self.is_converted()
             && let Some(fields) = tree.as_object_mut()

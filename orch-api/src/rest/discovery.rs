@@ -16,6 +16,7 @@ use super::call::api_version;
 use super::negotiate::{self, Encoding};
 use super::review;
 use super::service::Shared;
+use crate::custom::CustomKind;
 use crate::{convert, schema};
 
 /// Groups in the order of preference that Kubernetes gives its own (`pkg/controlplane/apiserver/aggregator.go`).
@@ -80,19 +81,24 @@ fn groups(registry: &Registry) -> Groups {
                     versions.len() - 1
                 }
             };
-            versions[place].1.extend(resources(&info));
+            versions[place].1.extend(resources(&info, version));
         }
     }
     for (group, version, resource) in review::resources() {
         add(&mut groups, group, version, [resource]);
     }
     for (form, info) in converted(registry) {
-        add(&mut groups, form.group, form.version, resources(&info));
+        add(&mut groups, form.group, form.version, resources(&info, form.version));
     }
     for (_, resources) in groups.values_mut().flatten() {
-        resources.sort_by(|a, b| a.name.cmp(&b.name));
+        // Those of a resource stay together, in their own order.
+        resources.sort_by(|a, b| base(&a.name).cmp(base(&b.name)));
     }
     groups
+}
+
+fn base(name: &str) -> &str {
+    name.split_once('/').map_or(name, |(base, _)| base)
 }
 
 fn add(groups: &mut Groups, group: &str, version: &str, more: impl IntoIterator<Item = Resource>) {
@@ -119,11 +125,19 @@ pub(super) fn serves(registry: &Registry, group: &str, version: &str) -> bool {
         || review::resources().any(|(known, known_version, _)| known == group && known_version == version)
 }
 
-fn resources(info: &KindInfo) -> Vec<Resource> {
+fn resources(info: &KindInfo, version: &str) -> Vec<Resource> {
+    let custom = CustomKind::of(info);
+    let of_version = custom.and_then(|custom| custom.version(version));
     let is_collected = info.kind != kind::NAMESPACES;
     let is_typed = schema::lookup(info.kind.group(), &info.versions[0], &info.name).is_some();
     let verbs = if is_typed { VERBS } else { CUSTOM_VERBS };
-    let verbs = verbs.into_iter().filter(|verb| is_collected || *verb != "deletecollection").collect();
+    let ends = custom.is_some_and(|custom| custom.is_terminating);
+    let is_left = |verb: &&str| match *verb {
+        "deletecollection" => is_collected,
+        "create" | "patch" | "update" => !ends,
+        _ => true,
+    };
+    let verbs = verbs.into_iter().filter(is_left).collect();
     let texts = |texts: &[orch_core::Str]| texts.iter().map(ToString::to_string).collect();
     let whole = Resource {
         name: info.kind.resource().to_owned(),
@@ -137,7 +151,8 @@ fn resources(info: &KindInfo) -> Vec<Resource> {
         is_stored: true,
     };
     let mut all = vec![whole];
-    for part in &info.subresources {
+    let is_served = |part: &&Subresource| of_version.is_none_or(|version| version.has(**part));
+    for part in info.subresources.iter().filter(is_served) {
         let of = |group: &str, version: &str, kind: &str, verbs: &[&'static str]| {
             let group_version = Some((group.to_owned(), version.to_owned()));
             (kind.to_owned(), group_version.filter(|_| !version.is_empty()), verbs.to_vec())
@@ -161,6 +176,9 @@ fn resources(info: &KindInfo) -> Vec<Resource> {
             is_stored: false,
             ..all[0].clone()
         });
+    }
+    if is_typed {
+        all.sort_by(|a, b| a.name.cmp(&b.name));
     }
     all
 }

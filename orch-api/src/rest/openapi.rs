@@ -20,6 +20,7 @@ use super::discovery::{hash, served};
 use super::negotiate::{self, Encoding};
 use super::service::Shared;
 use super::version::GIT_VERSION;
+use crate::custom::CustomKind;
 use crate::schema::{self, Definition, Field, ListType, MapType, Type, TypeRef};
 
 const PATCH: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.Patch";
@@ -60,6 +61,9 @@ fn root(group: &str, version: &str) -> String {
     if group.is_empty() { format!("api/{version}") } else { format!("apis/{group}/{version}") }
 }
 
+const OBJECT_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
+const LIST_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta";
+
 type Served = BTreeMap<(String, String), Vec<Arc<KindInfo>>>;
 
 fn index(all: &Served) -> Value {
@@ -68,7 +72,9 @@ fn index(all: &Served) -> Value {
         .map(|((group, version), kinds)| {
             let root = root(group, version);
             let names: Vec<&str> = kinds.iter().map(|info| &*info.name).collect();
-            let hash: String = hash(&format!("{GIT_VERSION} {}", names.join(" ")));
+            let described = kinds.iter().filter_map(|info| CustomKind::of(info)?.version(version));
+            let described: Vec<String> = described.map(|version| version.tree.to_string()).collect();
+            let hash: String = hash(&format!("{GIT_VERSION} {} {}", names.join(" "), described.join(" ")));
             let hash: String = hash.chars().filter(char::is_ascii_alphanumeric).collect();
             let url = format!("/openapi/v3/{root}?hash={hash}");
             (root, json!({"serverRelativeURL": url}))
@@ -81,8 +87,13 @@ fn document(group: &str, version: &str, kinds: &[Arc<KindInfo>], descriptions: &
     let mut schemas = Schemas { descriptions: Arc::clone(descriptions), ..Schemas::default() };
     let mut paths = Map::new();
     for info in kinds {
-        schemas.kind(group, version, &info.name);
-        schemas.kind(group, version, &format!("{}List", info.name));
+        match CustomKind::of(info).and_then(|custom| custom.version(version)) {
+            Some(described) => schemas.described(group, version, &info.name, &described.tree),
+            None => {
+                schemas.kind(group, version, &info.name);
+                schemas.kind(group, version, &format!("{}List", info.name));
+            }
+        }
         add_paths(&mut paths, group, version, info);
     }
     for name in ["Status", "DeleteOptions", "WatchEvent"] {
@@ -120,6 +131,31 @@ impl Schemas {
                 let free = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true,
                     "x-kubernetes-group-version-kind": [gvk]});
                 self.custom.insert(name(group, version, kind), free);
+            }
+        }
+    }
+
+    /// A kind with the schema of its definition, and its list
+    /// (`apiextensions-apiserver/pkg/controller/openapi/builder/builder.go`).
+    fn described(&mut self, group: &str, version: &str, kind: &str, schema: &Value) {
+        let place = |kind: &str| json!([{"group": group, "version": version, "kind": kind}]);
+        let refer = |name: &str| json!({"allOf": [{"$ref": format!("#/components/schemas/{name}")}]});
+        let text = json!({"type": "string"});
+        let mut tree = schema.clone();
+        let properties = &mut tree["properties"];
+        (properties["apiVersion"], properties["kind"]) = (text.clone(), text.clone());
+        properties["metadata"] = refer(OBJECT_META);
+        tree["x-kubernetes-group-version-kind"] = place(kind);
+        self.custom.insert(name(group, version, kind), tree);
+        let item = json!({"$ref": format!("#/components/schemas/{}", name(group, version, kind))});
+        let list = format!("{kind}List");
+        let list_tree = json!({"type": "object", "required": ["items"], "x-kubernetes-group-version-kind": place(&list),
+            "properties": {"apiVersion": text, "kind": text, "metadata": refer(LIST_META),
+                "items": {"type": "array", "items": item}}});
+        self.custom.insert(name(group, version, &list), list_tree);
+        for meta in [OBJECT_META, LIST_META] {
+            if let Some(definition) = schema::definition(meta) {
+                self.add(definition);
             }
         }
     }
@@ -252,7 +288,8 @@ fn add_paths(paths: &mut Map<String, Value>, group: &str, version: &str, info: &
     let mut one = written.clone();
     one["delete"] = operation("delete", "delete", None, "io.k8s.apimachinery.pkg.apis.meta.v1.Status");
     paths.insert(format!("{collection}/{{name}}"), one);
-    if info.has(Subresource::Status) {
+    let described = CustomKind::of(info).and_then(|custom| custom.version(version));
+    if info.has(Subresource::Status) && described.is_none_or(|version| version.has(Subresource::Status)) {
         paths.insert(format!("{collection}/{{name}}/status"), written);
     }
 }

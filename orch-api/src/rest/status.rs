@@ -73,6 +73,12 @@ impl Status {
         Self { reason: None, ..Self::failure(Reason::InternalError, message) }
     }
 
+    /// What Kubernetes calls an internal error, in its words.
+    pub(super) fn internal(why: &str) -> Self {
+        let message = format!("Internal error occurred: {why}");
+        Self::failure(Reason::InternalError, message).cause("", why, "")
+    }
+
     /// None of the forms asked for can be given.
     pub(super) fn not_acceptable(forms: &[&str]) -> Self {
         let message = format!("406: Not Acceptable\n\nAvailable representations: {}", forms.join(", "));

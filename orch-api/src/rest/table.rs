@@ -3,10 +3,13 @@
 //! Columns and cells are those of [`printers`](crate::printers). Descriptions that are the documentation of a field stay
 //! empty: the table of types does not hold it.
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::call::Call;
 use super::output;
+use crate::custom::Version;
+use crate::custom::columns::CustomColumn;
 use crate::printers::{self, Column};
 
 /// Whether the columns are told: once a watch.
@@ -27,6 +30,7 @@ pub(super) fn table(
     let kind = call.info.kind;
     let now = call.shared.env.now();
     let include = call.request.query.text("includeObject");
+    let custom = call.custom().map(|(_, version)| version);
     let row = |shown: &Value| {
         let stored = call.served.map(|form| {
             let mut tree = shown.clone();
@@ -34,7 +38,11 @@ pub(super) fn table(
             tree
         });
         let tree = stored.as_ref().unwrap_or(shown);
-        let mut row = json!({"cells": printers::cells(kind, tree, now)});
+        let cells = match custom {
+            Some(version) => custom_cells(version, tree, now),
+            None => printers::cells(kind, tree, now),
+        };
+        let mut row = json!({"cells": cells});
         let conditions = printers::conditions(kind, tree);
         if !conditions.is_empty() {
             row["conditions"] = conditions.into();
@@ -47,9 +55,22 @@ pub(super) fn table(
         row
     };
     let rows: Vec<Value> = objects.iter().map(row).collect();
-    let columns = if header == Header::Shown { printers::columns(kind) } else { &[] };
+    let columns: Vec<Value> = match custom {
+        _ if header == Header::Hidden => Vec::new(),
+        Some(version) => {
+            // Every kind has its name first.
+            let name = printers::columns(kind).iter().take(1).map(definition);
+            name.chain(version.columns.iter().map(CustomColumn::definition)).collect()
+        }
+        None => printers::columns(kind).iter().map(definition).collect(),
+    };
     json!({"kind": "Table", "apiVersion": format!("meta.k8s.io/{version}"), "metadata": metadata,
-        "columnDefinitions": columns.iter().map(definition).collect::<Vec<_>>(), "rows": rows})
+        "columnDefinitions": columns, "rows": rows})
+}
+
+fn custom_cells(version: &Version, tree: &Value, now: Timestamp) -> Vec<Value> {
+    let name = tree["metadata"]["name"].clone();
+    std::iter::once(name).chain(version.columns.iter().map(|column| column.cell(tree, now))).collect()
 }
 
 fn definition(column: &Column) -> Value {

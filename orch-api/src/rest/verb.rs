@@ -17,6 +17,7 @@ use super::status::Status;
 use super::target::ResourceTarget;
 use super::{delete, discovery, negotiate, read, scale, watch, write};
 use crate::convert;
+use crate::custom::CustomKind;
 
 /// A request to a resource, without its body.
 pub(super) struct Request {
@@ -63,8 +64,11 @@ fn decide(info: &KindInfo, request: &Request) -> Result<(Do, Subresource), Statu
     let target = &request.target;
     let (is_collection, everywhere) = (target.name.is_empty(), target.namespace.is_empty());
     let is_placed = if info.is_namespaced() { is_collection || !everywhere } else { everywhere };
-    let Some(part) = subresource(info, &target.subresource).filter(|_| is_placed && target.rest.is_empty())
-    else {
+    let version = CustomKind::of(info).and_then(|custom| custom.version(&target.version));
+    let is_served = |part: &Subresource| {
+        is_placed && target.rest.is_empty() && version.is_none_or(|version| version.has(*part))
+    };
+    let Some(part) = subresource(info, &target.subresource).filter(is_served) else {
         return Err(Status::no_resource());
     };
     let in_one_place = !info.is_namespaced() || !everywhere;
@@ -143,7 +147,10 @@ where
     seen.place = Some(place.clone());
     seen.is_dry_run = request.query.has("dryRun");
     let form = negotiate::objects(&request.headers)?;
-    let call = shared.call(request, found, form, place);
+    let mut call = shared.call(request, found, form, place);
+    if let Some(warning) = call.custom().and_then(|(_, version)| version.warning.clone()) {
+        call.warnings.push(warning);
+    }
     match (what, part) {
         (Do::Get, Subresource::Scale) => scale::get(call).await,
         (Do::Get, _) => read::get(call).await,

@@ -15,7 +15,7 @@ use super::decode::{Decoded, decode};
 use super::query::{Writing, write_options};
 use super::status::{Doing, Status};
 use super::{grants, negotiate, output, scale};
-use crate::schema::{self, TypeRef};
+use crate::schema::{self, FaultReason, TypeRef};
 use crate::strategy::Strategy;
 use crate::tree::{Get, Set, type_of};
 
@@ -56,7 +56,11 @@ fn object(
     if let Some(misfit) = decoded.misfit {
         return Err(call.undecoded(&kind, &misfit));
     }
-    call.strict(&kind, decoded.strict, validation)?;
+    let mut strict = decoded.strict;
+    if matches!(part, Subresource::None | Subresource::Status) {
+        strict.extend(unknown(call, &decoded.tree));
+    }
+    call.strict(&kind, strict, validation)?;
     let mut tree = decoded.tree;
     // Without a version it is that of the path.
     if let Some(fields) = tree.as_object_mut().filter(|_| call.served.is_some()) {
@@ -64,6 +68,20 @@ fn object(
     }
     Ok(tree)
 }
+
+/// What the schema of a custom kind does not know.
+fn unknown(call: &Call, tree: &Value) -> Vec<String> {
+    let Some((_, version)) = call.custom() else { return Vec::new() };
+    let mut paths = version.unknown(tree);
+    if let (Some(metadata), Some(definition)) = (tree.get("metadata"), schema::definition(OBJECT_META)) {
+        let faults = schema::check(metadata, definition.ty());
+        let unknown = faults.into_iter().filter(|fault| fault.reason == FaultReason::UnknownField);
+        paths.extend(unknown.map(|fault| format!("metadata.{}", fault.path)));
+    }
+    paths.into_iter().map(|path| format!("unknown field \"{path}\"")).collect()
+}
+
+const OBJECT_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
 
 /// Options for the Api: what strict decoding has to say was said.
 fn said(mut options: WriteOptions) -> WriteOptions {
@@ -171,6 +189,9 @@ fn patch_of(
     let what = if ty == PatchType::Apply { "YAML" } else { "patch" };
     let undecoded = |why: &str| Status::bad_request(format!("error decoding {what}: {why}"));
     let Decoded { tree, mut strict, misfit } = decode(body, sent, schema).map_err(|why| undecoded(&why))?;
+    if ty == PatchType::Merge && part != Subresource::Scale {
+        strict.extend(unknown(call, &tree));
+    }
     if ty != PatchType::Json && !tree.is_object() {
         let got = type_of(&tree);
         return Err(undecoded(&format!(

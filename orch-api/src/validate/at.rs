@@ -432,7 +432,7 @@ pub(super) fn integer(value: &Value) -> Option<i64> {
 }
 
 /// A value as the API server prints it in a message.
-pub(super) fn show(value: &Value) -> String {
+pub(crate) fn show(value: &Value) -> String {
     match value {
         Value::String(text) => quote(text),
         other => other.to_string(),
@@ -440,7 +440,7 @@ pub(super) fn show(value: &Value) -> String {
 }
 
 /// A text as Go's `%q` prints it.
-pub(super) fn quote(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
     for c in text.chars() {

@@ -1,8 +1,8 @@
 //! Rules of definitions of custom resources (`apiextensions-apiserver/pkg/apis/apiextensions/validation/validation.go`).
 //!
-//! Schemas are judged in `schema` and `structural`. Not judged: patterns (there is no engine for regular expressions here),
-//! whether a default fits its schema, and whether an expression compiles. As upstream, what all versions have in common is
-//! reported at the spec and not at each version. The invariant: a definition keeps its group, its plural, and once it is
+//! Schemas are judged in `schema` and `structural`. Not judged: what expressions may cost (they are counted when they are
+//! evaluated), and whether a default fits its schema. As upstream, what all versions have in common is reported at the spec
+//! and not at each version. The invariant: a definition keeps its group, its plural, and once it is
 //! established its kind and scope.
 
 mod schema;

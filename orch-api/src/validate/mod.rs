@@ -59,6 +59,8 @@ use orch_core::Scope::{self, Cluster, Namespaced};
 use orch_core::{Fault, Kind, Subresource, kind, names};
 use serde_json::Value;
 
+pub(crate) use at::{quote, show};
+
 use at::{At, Faults};
 use meta::Change;
 

@@ -69,7 +69,9 @@ async fn updated(api: &super::LocalApi, kind: Kind, tree: Value, patch: Value) -
     let first = api.one(Write::create_tree(kind, tree)).await.unwrap();
     let mut new = Value::clone(&first.tree());
     crate::merge_patch(&mut new, &patch);
-    let second = api.one(Write::update(first.key().clone(), new).at(first.revision())).await.unwrap();
+    // What follows from a definition is written, too.
+    let now = api.read(first.key()).await.unwrap();
+    let second = api.one(Write::update(first.key().clone(), new).at(now.revision())).await.unwrap();
     (Value::clone(&first.tree()), Value::clone(&second.tree()))
 }
 

@@ -3,11 +3,14 @@
 //!
 //! That it has the structure that pruning and defaulting need is judged in `structural`.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::super::at::{At, quote};
 use super::super::rules::Seen;
 use super::structural;
+use crate::cel::Root;
+use crate::custom::rules::{Refused, refused};
+use crate::custom::schema::Schema;
 
 const TYPES: &[&str] = &["array", "boolean", "integer", "number", "object", "string"];
 
@@ -105,6 +108,7 @@ impl Walk<'_> {
         if !schema.is_set() {
             return;
         }
+        let before = schema.faults().count();
         self.standard(schema);
         if schema.field("uniqueItems").is_true() {
             schema.field("uniqueItems").forbidden(
@@ -132,6 +136,11 @@ impl Walk<'_> {
         list_keys(schema);
         identified_items(schema);
         validations(schema);
+        pattern(schema);
+        if schema.faults().count() == before {
+            let root = if self.is_root { Root::Whole } else { Root::Part };
+            rules(schema, root);
+        }
     }
 
     fn properties(self, schema: &At<'_, '_>) {
@@ -306,6 +315,42 @@ fn identified_items(schema: &At<'_, '_>) {
                 .field("nullable")
                 .forbidden("this property is in x-kubernetes-list-map-keys, so it cannot be nullable");
         }
+    }
+}
+
+/// Rules that do not compile.
+fn rules(schema: &At<'_, '_>, root: Root) {
+    let all = schema.field("x-kubernetes-validations");
+    if all.is_empty() {
+        return;
+    }
+    let compiled = Schema::structure(schema.value());
+    for one in all.items() {
+        let shown = || {
+            let part = |name: &str| one.get(name).clone();
+            let text = |name: &str| one.get_text(name);
+            json!({"Rule": text("rule"), "Message": text("message"), "MessageExpression": text("messageExpression"),
+                "Reason": part("reason"), "FieldPath": text("fieldPath"), "OptionalOldSelf": part("optionalOldSelf")})
+        };
+        match refused(one.value(), &compiled, root) {
+            None => {}
+            Some(Refused::Rule(why)) => one.field("rule").invalid_as(shown(), why),
+            Some(Refused::Message(why)) => one.field("messageExpression").invalid_as(shown(), why),
+            Some(Refused::Optional) => {
+                one.field("optionalOldSelf").invalid("may not be set if oldSelf is not used in rule");
+            }
+        }
+    }
+}
+
+fn pattern(schema: &At<'_, '_>) {
+    let pattern = schema.field("pattern");
+    if !pattern.is_empty()
+        && let Err(error) = crate::custom::schema::pattern(pattern.text())
+    {
+        let why = error.to_string();
+        let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        pattern.invalid_text(format!("must be a valid regular expression, but isn't: {why}"));
     }
 }
 

@@ -1,0 +1,410 @@
+//! Functions of libraries: texts, lists, sets, numbers, quantities, addresses, optionals (`cel-go/ext`,
+//! `apiserver/pkg/cel/library`).
+
+use std::cmp::Ordering;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use base64::Engine;
+use ipnet::IpNet;
+use orch_core::Quantity;
+use regex::Regex;
+
+use super::eval::{Answer, Scope};
+use super::functions::{overload, text_of};
+use super::{Stop, Val};
+
+/// A pattern; compiling it is paid for.
+pub(super) fn regex(pattern: &str, text: &str, scope: &mut Scope<'_>) -> Result<Regex, Stop> {
+    scope.spend(1 + (pattern.len() as u64) * 4 + (text.len() as u64) / 4)?;
+    crate::custom::schema::pattern(pattern).map_err(|_| Stop::new(format!("error parsing regexp: {pattern}")))
+}
+
+/// Functions behind the name of a library.
+pub(super) fn of<'v>(library: &str, name: &str, values: &[Val<'v>], scope: &mut Scope<'v>) -> Answer<'v> {
+    match (library, name, values) {
+        ("optional", "none", []) => Ok(Val::Optional(None)),
+        ("optional", "of", [value]) => Ok(Val::Optional(Some(Box::new(value.clone())))),
+        ("optional", "ofNonZeroValue", [value]) => {
+            Ok(Val::Optional(Some(value).filter(|value| !is_zero(value)).cloned().map(Box::new)))
+        }
+        ("sets", _, [a, b]) => sets(name, a, b, scope),
+        ("strings", "quote", [Val::Text(text)]) => Ok(Val::text(crate::validate::quote(text))),
+        ("math", "greatest" | "least", values) => {
+            let all = match values {
+                [one] => one.items().unwrap_or_else(|| vec![one.clone()]),
+                many => many.to_vec(),
+            };
+            extreme(&all, if name == "least" { Ordering::Less } else { Ordering::Greater })
+        }
+        ("math", _, [value]) => math(name, value),
+        ("base64", "encode", [Val::Bytes(bytes)]) => {
+            Ok(Val::text(base64::engine::general_purpose::STANDARD.encode(bytes)))
+        }
+        ("base64", "decode", [Val::Text(text)]) => {
+            let decoded = base64::engine::general_purpose::STANDARD.decode(&**text);
+            decoded.map(|bytes| Val::Bytes(bytes.into())).map_err(|_| Stop::new("illegal base64 data"))
+        }
+        ("ip", "isCanonical", [Val::Text(text)]) => match text.parse::<IpAddr>() {
+            Ok(ip) => Ok(Val::Bool(ip.to_string() == **text)),
+            Err(_) => {
+                Err(Stop::new(format!("IP Address {text:?} parse error during conversion from string")))
+            }
+        },
+        _ => overload(),
+    }
+}
+
+fn is_zero(value: &Val<'_>) -> bool {
+    match value {
+        Val::Null | Val::Bool(false) | Val::Int(0) | Val::Uint(0) => true,
+        Val::Double(number) => *number == 0.0,
+        other => other.size() == Some(0),
+    }
+}
+
+fn sets<'v>(name: &str, a: &Val<'v>, b: &Val<'v>, scope: &mut Scope<'v>) -> Answer<'v> {
+    let (Some(a), Some(b)) = (a.items(), b.items()) else { return overload() };
+    scope.spend((a.len() as u64 + 1) * (b.len() as u64 + 1))?;
+    let has = |all: &[Val<'v>], one: &Val<'v>| all.iter().any(|item| item.same(one));
+    let contains = |a: &[Val<'v>], b: &[Val<'v>]| b.iter().all(|item| has(a, item));
+    Ok(Val::Bool(match name {
+        "contains" => contains(&a, &b),
+        "equivalent" => contains(&a, &b) && contains(&b, &a),
+        "intersects" => b.iter().any(|item| has(&a, item)),
+        _ => return overload(),
+    }))
+}
+
+fn math<'v>(name: &str, value: &Val<'v>) -> Answer<'v> {
+    Ok(match (name, value) {
+        ("abs", Val::Int(number)) => {
+            Val::Int(number.checked_abs().ok_or_else(|| Stop::new("integer overflow"))?)
+        }
+        ("abs", Val::Uint(_)) => value.clone(),
+        ("abs", Val::Double(number)) => Val::Double(number.abs()),
+        ("ceil", Val::Double(number)) => Val::Double(number.ceil()),
+        ("floor", Val::Double(number)) => Val::Double(number.floor()),
+        ("round", Val::Double(number)) => Val::Double(number.round()),
+        ("trunc", Val::Double(number)) => Val::Double(number.trunc()),
+        ("sign", Val::Int(number)) => Val::Int(number.signum()),
+        ("sqrt", Val::Double(number)) => Val::Double(number.sqrt()),
+        ("isNaN", Val::Double(number)) => Val::Bool(number.is_nan()),
+        ("isInf", Val::Double(number)) => Val::Bool(number.is_infinite()),
+        ("isFinite", Val::Double(number)) => Val::Bool(number.is_finite()),
+        _ => return overload(),
+    })
+}
+
+/// The smallest or the largest.
+fn extreme<'v>(all: &[Val<'v>], wanted: Ordering) -> Answer<'v> {
+    let Some((first, rest)) = all.split_first() else { return Err(Stop::new("called on empty list")) };
+    let mut best = first;
+    for value in rest {
+        match value.order(best) {
+            Some(order) if order == wanted => best = value,
+            Some(_) => {}
+            None => return overload(),
+        }
+    }
+    Ok(best.clone())
+}
+
+/// Functions and methods without the name of a library.
+pub(super) fn call<'v>(name: &str, values: &[Val<'v>], scope: &mut Scope<'v>) -> Answer<'v> {
+    match values {
+        [Val::Text(text), rest @ ..] => texts(name, text, rest, scope),
+        [Val::Quantity(quantity), rest @ ..] => quantities(name, quantity, rest),
+        [Val::Ip(ip), rest @ ..] => addresses(name, *ip, rest),
+        [Val::Cidr(cidr), rest @ ..] => networks(name, *cidr, rest),
+        [Val::Url(url)] => urls(name, url),
+        [list, rest @ ..] if list.items().is_some() => {
+            let items = list.items().unwrap_or_default();
+            lists(name, &items, rest, scope)
+        }
+        _ => overload(),
+    }
+}
+
+fn texts<'v>(name: &str, text: &Arc<str>, rest: &[Val<'v>], scope: &mut Scope<'v>) -> Answer<'v> {
+    match (name, rest) {
+        ("lowerAscii", []) => Ok(Val::text(text.to_ascii_lowercase())),
+        ("upperAscii", []) => Ok(Val::text(text.to_ascii_uppercase())),
+        ("trim", []) => Ok(Val::text(text.trim())),
+        ("reverse", []) => Ok(text_of(&text.chars().rev().collect::<Vec<_>>())),
+        ("charAt" | "substring" | "indexOf" | "lastIndexOf", _) => places(name, text, rest),
+        ("replace", [Val::Text(from), Val::Text(to), limit @ ..]) => replaced(text, from, to, limit, scope),
+        ("split", [Val::Text(separator), limit @ ..]) => split(text, separator, limit),
+        ("find", [Val::Text(pattern)]) => {
+            let found = regex(pattern, text, scope)?.find(text).map_or("", |found| found.as_str()).to_owned();
+            Ok(Val::text(found))
+        }
+        ("findAll", [Val::Text(pattern), limit @ ..]) => {
+            let max = match limit {
+                [] => usize::MAX,
+                [Val::Int(limit)] => usize::try_from(*limit).unwrap_or(usize::MAX),
+                _ => return overload(),
+            };
+            let regex = regex(pattern, text, scope)?;
+            Ok(Val::list(regex.find_iter(text).take(max).map(|found| Val::text(found.as_str())).collect()))
+        }
+        ("isQuantity", []) => Ok(Val::Bool(text.parse::<Quantity>().is_ok())),
+        ("quantity", []) => match text.parse::<Quantity>() {
+            Ok(quantity) => Ok(Val::Quantity(Arc::new(quantity))),
+            Err(error) => Err(Stop::new(error.to_string())),
+        },
+        ("isIP", []) => Ok(Val::Bool(text.parse::<IpAddr>().is_ok())),
+        ("ip", []) => match text.parse() {
+            Ok(ip) => Ok(Val::Ip(ip)),
+            Err(_) => {
+                Err(Stop::new(format!("IP Address {text:?} parse error during conversion from string")))
+            }
+        },
+        ("isCIDR", []) => Ok(Val::Bool(text.parse::<IpNet>().is_ok())),
+        ("cidr", []) => match text.parse() {
+            Ok(cidr) => Ok(Val::Cidr(cidr)),
+            Err(_) => {
+                Err(Stop::new(format!("network address parse error during conversion from string: {text:?}")))
+            }
+        },
+        ("isURL", []) => Ok(Val::Bool(is_url(text))),
+        ("url", []) if is_url(text) => Ok(Val::Url(Arc::clone(text))),
+        ("url", []) => Err(Stop::new(format!("URL parse error during conversion from string: {text:?}"))),
+        _ => overload(),
+    }
+}
+
+/// Places are counted in characters.
+fn places<'v>(name: &str, text: &str, rest: &[Val<'v>]) -> Answer<'v> {
+    let letters: Vec<char> = text.chars().collect();
+    let place = |number: &i64| {
+        let found = usize::try_from(*number).ok().filter(|place| *place <= letters.len());
+        found.ok_or_else(|| Stop::new(format!("index out of range: {number}")))
+    };
+    let number =
+        |place: Option<usize>| Ok(Val::Int(place.and_then(|place| i64::try_from(place).ok()).unwrap_or(-1)));
+    match (name, rest) {
+        ("charAt", [Val::Int(at)]) => {
+            let at = place(at)?;
+            Ok(text_of(letters.get(at..(at + 1).min(letters.len())).unwrap_or_default()))
+        }
+        ("substring", [Val::Int(from)]) => Ok(text_of(letters.get(place(from)?..).unwrap_or_default())),
+        ("substring", [Val::Int(from), Val::Int(to)]) => match letters.get(place(from)?..place(to)?) {
+            Some(part) => Ok(text_of(part)),
+            None => Err(Stop::new(format!("invalid substring range. start: {from}, end: {to}"))),
+        },
+        ("indexOf", [Val::Text(part)]) => {
+            number(text.find(&**part).map(|at| text.get(..at).map_or(0, |before| before.chars().count())))
+        }
+        ("indexOf", [Val::Text(part), Val::Int(from)]) => {
+            let from = place(from)?;
+            let rest: String = letters.iter().skip(from).collect();
+            number(
+                rest.find(&**part).map(|at| from + rest.get(..at).map_or(0, |before| before.chars().count())),
+            )
+        }
+        ("lastIndexOf", [Val::Text(part)]) => {
+            number(text.rfind(&**part).map(|at| text.get(..at).map_or(0, |before| before.chars().count())))
+        }
+        _ => overload(),
+    }
+}
+
+fn replaced<'v>(text: &str, from: &str, to: &str, limit: &[Val<'v>], scope: &mut Scope<'v>) -> Answer<'v> {
+    let limit = match limit {
+        [] => usize::MAX,
+        [Val::Int(limit)] => usize::try_from(*limit).unwrap_or(usize::MAX),
+        _ => return overload(),
+    };
+    let count = text.matches(from).take(limit).count();
+    scope.spend((count as u64).saturating_mul(to.len() as u64 + 1) / 10)?;
+    Ok(Val::text(text.replacen(from, to, count)))
+}
+
+fn split<'v>(text: &str, separator: &str, limit: &[Val<'v>]) -> Answer<'v> {
+    let limit = match limit {
+        [] => None,
+        [Val::Int(limit)] if *limit < 0 => None,
+        [Val::Int(limit)] => usize::try_from(*limit).ok(),
+        _ => return overload(),
+    };
+    let parts: Vec<&str> = match (limit, separator.is_empty()) {
+        (Some(0), _) => Vec::new(),
+        // Into characters.
+        (None, true) => text.split("").filter(|part| !part.is_empty()).collect(),
+        (Some(limit), _) => text.splitn(limit, separator).collect(),
+        (None, false) => text.split(separator).collect(),
+    };
+    Ok(Val::list(parts.into_iter().map(Val::text).collect()))
+}
+
+fn lists<'v>(name: &str, items: &[Val<'v>], rest: &[Val<'v>], scope: &mut Scope<'v>) -> Answer<'v> {
+    let number =
+        |place: Option<usize>| Ok(Val::Int(place.and_then(|place| i64::try_from(place).ok()).unwrap_or(-1)));
+    match (name, rest) {
+        ("isSorted", []) => {
+            let is_out = |pair: &[Val<'v>]| pair[1].order(&pair[0]) == Some(Ordering::Less);
+            Ok(Val::Bool(!items.windows(2).any(is_out)))
+        }
+        ("min", []) => extreme(items, Ordering::Less),
+        ("max", []) => extreme(items, Ordering::Greater),
+        ("sum", []) => {
+            let Some((first, rest)) = items.split_first() else { return Ok(Val::Int(0)) };
+            rest.iter().try_fold(first.clone(), |sum, item| super::functions::binary("+", &sum, item, scope))
+        }
+        ("indexOf", [one]) => number(items.iter().position(|item| item.same(one))),
+        ("lastIndexOf", [one]) => number(items.iter().rposition(|item| item.same(one))),
+        ("join", separator) => {
+            let separator = match separator {
+                [] => "",
+                [Val::Text(text)] => text,
+                _ => return overload(),
+            };
+            let mut parts: Vec<&str> = Vec::with_capacity(items.len());
+            for item in items {
+                let Val::Text(text) = item else { return overload() };
+                scope.spend(1 + (text.len() + separator.len()) as u64 / 10)?;
+                parts.push(text);
+            }
+            Ok(Val::text(parts.join(separator)))
+        }
+        ("reverse", []) => Ok(Val::list(items.iter().rev().cloned().collect())),
+        ("distinct", []) => {
+            scope.spend((items.len() as u64).saturating_mul(items.len() as u64) / 4)?;
+            let mut found: Vec<Val<'v>> = Vec::new();
+            for item in items {
+                if !found.iter().any(|known| known.same(item)) {
+                    found.push(item.clone());
+                }
+            }
+            Ok(Val::list(found))
+        }
+        ("slice", [Val::Int(from), Val::Int(to)]) => {
+            let place = |number: &i64| usize::try_from(*number).ok();
+            let part = place(from).zip(place(to)).and_then(|(from, to)| items.get(from..to));
+            let wrong = || Stop::new(format!("cannot slice({from}, {to}), list is length {}", items.len()));
+            part.map(|part| Val::list(part.to_vec())).ok_or_else(wrong)
+        }
+        _ => overload(),
+    }
+}
+
+fn quantities<'v>(name: &str, quantity: &Arc<Quantity>, rest: &[Val<'v>]) -> Answer<'v> {
+    let order = |other: &Quantity| (**quantity).cmp(other);
+    match (name, rest) {
+        ("compareTo", [Val::Quantity(other)]) => Ok(Val::Int(order(other) as i64)),
+        ("isGreaterThan", [Val::Quantity(other)]) => Ok(Val::Bool(order(other) == Ordering::Greater)),
+        ("isLessThan", [Val::Quantity(other)]) => Ok(Val::Bool(order(other) == Ordering::Less)),
+        ("sign", []) => Ok(Val::Int(order(&Quantity::ZERO) as i64)),
+        ("asApproximateFloat", []) => Ok(Val::Double(approximate(quantity))),
+        ("isInteger", []) => Ok(Val::Bool(whole(quantity).is_some())),
+        ("asInteger", []) => match whole(quantity) {
+            Some(number) => Ok(Val::Int(number)),
+            None => Err(Stop::new("cannot convert value to integer")),
+        },
+        ("add" | "sub", [other]) => {
+            let other = match other {
+                Val::Quantity(other) => **other,
+                Val::Int(number) => Quantity::new(*number, quantity.format()),
+                _ => return overload(),
+            };
+            Ok(Val::Quantity(Arc::new(if name == "add" { **quantity + other } else { **quantity - other })))
+        }
+        _ => overload(),
+    }
+}
+
+fn whole(quantity: &Quantity) -> Option<i64> {
+    let number = quantity.value();
+    (Quantity::new(number, quantity.format()) == *quantity).then_some(number)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "an approximation is asked for")]
+fn approximate(quantity: &Quantity) -> f64 {
+    whole(quantity).map_or_else(|| quantity.milli_value() as f64 / 1000.0, |number| number as f64)
+}
+
+fn addresses<'v>(name: &str, ip: IpAddr, rest: &[Val<'v>]) -> Answer<'v> {
+    let is_link_local = |ip: IpAddr| match ip {
+        IpAddr::V4(ip) => ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_unicast_link_local(),
+    };
+    Ok(match (name, rest) {
+        ("family", []) => Val::Int(if ip.is_ipv4() { 4 } else { 6 }),
+        ("isUnspecified", []) => Val::Bool(ip.is_unspecified()),
+        ("isLoopback", []) => Val::Bool(ip.is_loopback()),
+        ("isLinkLocalUnicast", []) => Val::Bool(is_link_local(ip)),
+        ("isGlobalUnicast", []) => {
+            let is_other = ip.is_unspecified() || ip.is_loopback() || ip.is_multicast() || is_link_local(ip);
+            Val::Bool(!is_other && ip != IpAddr::V4(std::net::Ipv4Addr::BROADCAST))
+        }
+        _ => return overload(),
+    })
+}
+
+fn networks<'v>(name: &str, cidr: IpNet, rest: &[Val<'v>]) -> Answer<'v> {
+    let parse = |text: &str| text.parse::<IpNet>().map_err(|_| Stop::new("network address parse error"));
+    Ok(match (name, rest) {
+        ("containsIP", [Val::Ip(ip)]) => Val::Bool(cidr.contains(ip)),
+        ("containsIP", [Val::Text(text)]) => match text.parse::<IpAddr>() {
+            Ok(ip) => Val::Bool(cidr.contains(&ip)),
+            Err(_) => return Err(Stop::new("IP Address parse error")),
+        },
+        ("containsCIDR", [Val::Cidr(other)]) => Val::Bool(cidr.contains(other)),
+        ("containsCIDR", [Val::Text(text)]) => Val::Bool(cidr.contains(&parse(text)?)),
+        ("ip", []) => Val::Ip(cidr.addr()),
+        ("masked", []) => Val::Cidr(cidr.trunc()),
+        ("prefixLength", []) => Val::Int(i64::from(cidr.prefix_len())),
+        _ => return overload(),
+    })
+}
+
+/// An absolute URL or an absolute path.
+fn is_url(text: &str) -> bool {
+    let is_clean = !text.contains(|c: char| c.is_control() || c == ' ');
+    let scheme = text.split_once("://").map(|(scheme, _)| scheme);
+    let is_scheme = |scheme: &str| {
+        scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+            && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+    };
+    is_clean && (text.starts_with('/') || scheme.is_some_and(is_scheme))
+}
+
+fn urls<'v>(name: &str, url: &str) -> Answer<'v> {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let rest = rest.split('#').next().unwrap_or_default();
+    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (authority, path) = match rest.find('/') {
+        Some(at) if !scheme.is_empty() => rest.split_at(at),
+        None if !scheme.is_empty() => (rest, ""),
+        _ => ("", rest),
+    };
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    let (name_of_host, port) = match host.rsplit_once(':') {
+        Some((name, port)) if !port.contains(']') => (name, port),
+        _ => (host, ""),
+    };
+    let pairs = || {
+        let mut all: Vec<(String, Vec<Val<'v>>)> = Vec::new();
+        for (key, value) in query
+            .split('&')
+            .filter(|pair| !pair.is_empty())
+            .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        {
+            match all.iter_mut().find(|(known, _)| known == key) {
+                Some((_, values)) => values.push(Val::text(value)),
+                None => all.push((key.to_owned(), vec![Val::text(value)])),
+            }
+        }
+        all.into_iter().map(|(key, values)| (Val::text(key), Val::list(values))).collect::<Vec<_>>()
+    };
+    Ok(match name {
+        "getScheme" => Val::text(scheme),
+        "getHost" => Val::text(host),
+        "getHostname" => Val::text(name_of_host.trim_matches(['[', ']'])),
+        "getPort" => Val::text(port),
+        "getEscapedPath" => Val::text(path),
+        "getQuery" => Val::Map(pairs().into()),
+        _ => return overload(),
+    })
+}

@@ -1,0 +1,125 @@
+//! Expressions of CEL, as rules of custom resources use them (`cel-go`, `apiserver/pkg/cel`, `cel-spec/doc/langdef.md`).
+//!
+//! Why not the crate `kube-cel`: it bounds neither the steps of an evaluation nor the depth of an expression, and a rule is
+//! written by whoever may write definitions and run against what everybody sends. Here every step is counted. Not the whole
+//! language: no protocol buffers, no macros of other libraries than Kubernetes' lists, strings, sets, quantities, addresses and
+//! optionals. The invariants: no text and no value makes it panic, and an evaluation ends after its budget of steps.
+
+mod check;
+mod eval;
+mod functions;
+mod lex;
+mod library;
+mod macros;
+mod parse;
+#[cfg(test)]
+mod tests;
+mod value;
+
+pub(crate) use check::{Root, Ty};
+pub(crate) use value::Val;
+
+use serde_json::Value;
+
+use self::eval::Scope;
+use self::parse::Node;
+use crate::custom::schema::Schema;
+
+/// Steps of one evaluation (`PerCallLimit` of `apiserver/pkg/apis/cel`).
+const PER_CALL: u64 = 1_000_000;
+
+/// Steps of all rules of one object (`RuntimeCELCostBudget`).
+pub(crate) const BUDGET: u64 = 10_000_000;
+
+/// An expression that was parsed and checked.
+#[derive(Debug)]
+pub(crate) struct Program {
+    node: Node,
+    /// Whether it looks at the value as it was.
+    pub(crate) uses_old: bool,
+}
+
+/// Why an evaluation has no value.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Stop {
+    Error(String),
+    OverBudget,
+}
+
+impl Stop {
+    fn new(why: impl Into<String>) -> Self {
+        Self::Error(why.into())
+    }
+}
+
+/// What an expression may look at.
+#[derive(Clone, Copy)]
+pub(crate) struct Input<'v> {
+    pub(crate) now: (&'v Value, &'v Schema),
+    /// As it was: for rules that compare.
+    pub(crate) before: Option<(&'v Value, &'v Schema)>,
+    /// Whether `oldSelf` is an optional.
+    pub(crate) is_optional: bool,
+}
+
+impl Program {
+    /// Parses an expression over `self` and checks it: it must be of the type `expected`.
+    ///
+    /// # Errors
+    /// What is wrong, in the form in which `cel-go` prints it.
+    pub(crate) fn compile(
+        text: &str,
+        this: &Ty<'_>,
+        is_optional: bool,
+        expected: &Ty<'_>,
+    ) -> Result<Self, String> {
+        let node = parse::parse(text).map_err(|fault| fault.shown(text))?;
+        let mut uses_old = false;
+        let found =
+            check::check(&node, this, is_optional, &mut uses_old).map_err(|fault| fault.shown(text))?;
+        if !found.may_be(expected) {
+            return Err(String::new());
+        }
+        Ok(Self { node, uses_old })
+    }
+
+    /// Evaluates it; `budget` is what is left of all steps.
+    ///
+    /// # Errors
+    /// There is no value.
+    pub(crate) fn run<'v>(&'v self, input: Input<'v>, budget: &mut u64) -> Result<Val<'v>, Stop> {
+        let granted = PER_CALL.min(*budget);
+        let mut scope = Scope::new(input, granted);
+        let answer = eval::eval(&self.node, &mut scope);
+        *budget -= granted - scope.left();
+        answer
+    }
+}
+
+/// What is wrong with an expression, and where.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    at: usize,
+    why: String,
+}
+
+impl Fault {
+    fn new(at: usize, why: impl Into<String>) -> Self {
+        Self { at, why: why.into() }
+    }
+
+    /// `ERROR: <input>:1:6: undefined field 'x'`, with the line and a mark below it.
+    fn shown(&self, text: &str) -> String {
+        let before = text.get(..self.at).unwrap_or(text);
+        let line = before.matches('\n').count();
+        let column = before.rsplit('\n').next().map_or(0, |last| last.chars().count());
+        let shown = text.lines().nth(line).unwrap_or_default();
+        format!(
+            "ERROR: <input>:{}:{}: {}\n | {shown}\n | {}^",
+            line + 1,
+            column + 1,
+            self.why,
+            ".".repeat(column)
+        )
+    }
+}

@@ -1,0 +1,174 @@
+//! Custom resources through requests.
+
+use http::Method;
+use serde_json::{Value, json};
+
+use super::{Answer, Server, with};
+
+const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+const WIDGETS: &str = "/apis/shop.example/v1/namespaces/default/widgets";
+
+fn version(name: &str, is_stored: bool) -> Value {
+    json!({"name": name, "served": true, "storage": is_stored, "subresources": {"status": {}, "scale": {
+            "specReplicasPath": ".spec.size", "statusReplicasPath": ".status.size"}},
+        "additionalPrinterColumns": [{"name": "Size", "type": "integer", "jsonPath": ".spec.size"}],
+        "selectableFields": [{"jsonPath": ".spec.color"}],
+        "schema": {"openAPIV3Schema": {"type": "object", "properties": {
+            "spec": {"type": "object", "properties": {
+                "size": {"type": "integer", "maximum": 10},
+                "color": {"type": "string", "default": "red"}}},
+            "status": {"type": "object", "properties": {"size": {"type": "integer"}}}}}}})
+}
+
+fn definition(versions: &[Value]) -> Value {
+    json!({"metadata": {"name": "widgets.shop.example"}, "spec": {"group": "shop.example", "scope": "Namespaced",
+        "versions": versions, "names": {"plural": "widgets", "kind": "Widget", "shortNames": ["wd"], "categories": ["all"]}}})
+}
+
+async fn widget(server: &Server, name: &str, spec: Value) -> Answer {
+    server.post(WIDGETS, json!({"apiVersion": "shop.example/v1", "kind": "Widget", "metadata": {"name": name}, "spec": spec})).await
+}
+
+#[test]
+fn a_definition_is_served_as_soon_as_it_is_answered() {
+    with(|server| async move {
+        assert_eq!(server.get("/apis/shop.example/v1").await.code, 404);
+        server.post(DEFINITIONS, definition(&[version("v1", true)])).await.expect(201);
+        let list = server.get("/apis/shop.example/v1").await.expect(200).body;
+        let names: Vec<&str> =
+            list["resources"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
+        assert_eq!(names, ["widgets", "widgets/status", "widgets/scale"]);
+        assert_eq!(list["resources"][0]["verbs"][0], "delete");
+        assert_eq!(list["resources"][2]["group"], "autoscaling");
+        let answer = widget(&server, "a", json!({"size": 3})).await.expect(201);
+        assert_eq!(answer.body["spec"], json!({"size": 3, "color": "red"}));
+        let openapi = server.get("/openapi/v3/apis/shop.example/v1").await.expect(200).body;
+        let schema = &openapi["components"]["schemas"]["example.shop.v1.Widget"];
+        assert_eq!(schema["properties"]["spec"]["properties"]["size"]["type"], "integer");
+        assert_eq!(
+            schema["properties"]["metadata"]["allOf"][0]["$ref"],
+            "#/components/schemas/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
+        );
+    });
+}
+
+#[test]
+fn unknown_fields_are_refused_or_warned_about() {
+    with(|server| async move {
+        server.post(DEFINITIONS, definition(&[version("v1", true)])).await.expect(201);
+        let tree = json!({"apiVersion": "shop.example/v1", "kind": "Widget", "metadata": {"name": "w", "nope": 1}, "spec": {"nope": 1}});
+        let refused =
+            server.post(&format!("{WIDGETS}?fieldValidation=Strict"), tree.clone()).await.expect(400);
+        assert_eq!(
+            refused.text("/message"),
+            "Widget in version \"v1\" cannot be handled as a Widget: strict decoding error: unknown field \"spec.nope\", \
+             unknown field \"metadata.nope\""
+        );
+        let warned = server.post(WIDGETS, tree).await.expect(201);
+        assert!(warned.headers["warning"].to_str().unwrap().contains("unknown field \\\"spec.nope\\\""));
+        assert_eq!(warned.body["spec"], json!({"color": "red"}));
+    });
+}
+
+#[test]
+fn tables_have_the_columns_of_the_definition() {
+    with(|server| async move {
+        server.post(DEFINITIONS, definition(&[version("v1", true)])).await.expect(201);
+        widget(&server, "a", json!({"size": 3})).await.expect(201);
+        let headers = [("accept", "application/json;as=Table;v=v1;g=meta.k8s.io")];
+        let table = server.send(Method::GET, WIDGETS, &headers, "").await.expect(200).body;
+        let names: Vec<&Value> =
+            table["columnDefinitions"].as_array().unwrap().iter().map(|one| &one["name"]).collect();
+        assert_eq!(names, ["Name", "Size"]);
+        assert_eq!(table["rows"][0]["cells"], json!(["a", 3]));
+        let mut plain = version("v1", true);
+        plain["additionalPrinterColumns"] = json!([]);
+        server
+            .merge(&format!("{DEFINITIONS}/widgets.shop.example"), json!({"spec": {"versions": [plain]}}))
+            .await
+            .expect(200);
+        let table = server.send(Method::GET, WIDGETS, &headers, "").await.expect(200).body;
+        assert_eq!(table["columnDefinitions"][1]["name"], "Age");
+    });
+}
+
+#[test]
+fn scale_is_read_and_patched_by_paths() {
+    with(|server| async move {
+        server.post(DEFINITIONS, definition(&[version("v1", true)])).await.expect(201);
+        widget(&server, "a", json!({"size": 2})).await.expect(201);
+        let scale = format!("{WIDGETS}/a/scale");
+        let found = server.get(&scale).await.expect(200).body;
+        assert_eq!(
+            (&found["kind"], &found["spec"], &found["status"]),
+            (&json!("Scale"), &json!({"replicas": 2}), &json!({"replicas": 0}))
+        );
+        let patched = server.merge(&scale, json!({"spec": {"replicas": 5}})).await.expect(200).body;
+        assert_eq!(patched["spec"], json!({"replicas": 5}));
+        let mut put = patched;
+        put["spec"]["replicas"] = 7.into();
+        server.put(&scale, put).await.expect(200);
+        assert_eq!(server.get(&format!("{WIDGETS}/a")).await.body["spec"]["size"], 7);
+        widget(&server, "b", json!({})).await.expect(201);
+        let missing = server.get(&format!("{WIDGETS}/b/scale")).await.expect(500);
+        assert!(missing.text("/message").contains("the spec replicas field \".spec.size\" does not exist"));
+        assert_eq!(server.merge(&format!("{WIDGETS}/b/scale"), json!({})).await.code, 400);
+    });
+}
+
+#[test]
+fn each_version_is_read_in_its_name_and_with_its_defaults() {
+    with(|server| async move {
+        let mut beta = version("v1beta1", false);
+        beta["deprecated"] = true.into();
+        beta["subresources"] = json!({});
+        server.post(DEFINITIONS, definition(&[version("v1", true), beta.clone()])).await.expect(201);
+        let group = server.get("/apis/shop.example").await.expect(200).body;
+        assert_eq!(group["preferredVersion"]["version"], "v1");
+        let old = WIDGETS.replace("/v1/", "/v1beta1/");
+        let tree = json!({"apiVersion": "shop.example/v1beta1", "kind": "Widget", "metadata": {"name": "w"}, "spec": {"size": 1}});
+        let made = server.post(&old, tree).await.expect(201);
+        assert_eq!(made.body["apiVersion"], "shop.example/v1beta1");
+        assert!(
+            made.headers["warning"].to_str().unwrap().contains("shop.example/v1beta1 Widget is deprecated")
+        );
+        assert_eq!(server.get(&format!("{WIDGETS}/w")).await.body["apiVersion"], "shop.example/v1");
+        assert_eq!(server.get(&format!("{old}/w/scale")).await.code, 404, "that version has none");
+        assert_eq!(server.get(WIDGETS).await.body["items"][0]["apiVersion"], "shop.example/v1");
+        // A default that came later is seen in what was stored before.
+        let mut newer = version("v1", true);
+        newer["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["shape"] =
+            json!({"type": "string", "default": "round"});
+        server
+            .merge(
+                &format!("{DEFINITIONS}/widgets.shop.example"),
+                json!({"spec": {"versions": [newer, beta]}}),
+            )
+            .await
+            .expect(200);
+        assert_eq!(server.get(&format!("{WIDGETS}/w")).await.body["spec"]["shape"], "round");
+    });
+}
+
+#[test]
+fn fields_that_a_definition_names_select() {
+    with(|server| async move {
+        server.post(DEFINITIONS, definition(&[version("v1", true)])).await.expect(201);
+        widget(&server, "a", json!({"color": "blue"})).await.expect(201);
+        widget(&server, "b", json!({})).await.expect(201);
+        let blue = server.get(&format!("{WIDGETS}?fieldSelector=spec.color%3Dblue")).await.expect(200);
+        assert_eq!(blue.names(), ["a"]);
+        assert_eq!(server.get(&format!("{WIDGETS}?fieldSelector=spec.size%3D1")).await.code, 400);
+    });
+}
+
+#[test]
+fn a_definition_takes_its_objects_with_it() {
+    with(|server| async move {
+        server.post(DEFINITIONS, definition(&[version("v1", true)])).await.expect(201);
+        widget(&server, "a", json!({})).await.expect(201);
+        server.delete(&format!("{DEFINITIONS}/widgets.shop.example"), None).await.expect(200);
+        assert_eq!(server.get(&format!("{DEFINITIONS}/widgets.shop.example")).await.code, 404);
+        assert_eq!(server.get("/apis/shop.example/v1").await.code, 404);
+    });
+}
