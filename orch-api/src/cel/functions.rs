@@ -226,8 +226,6 @@ fn converted<'v>(name: &str, is_method: bool, values: &[Val<'v>]) -> Option<Answ
     let wrong = |text: &str| Stop::new(format!("type conversion error from 'string' to '{name}': {text}"));
     let range = || Stop::new("range error converting to a number");
     #[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
-    #[expect(clippy::cast_sign_loss, reason = "the range is checked")]
-    #[expect(clippy::cast_precision_loss, reason = "as the language says")]
     Some(match (name, value) {
         ("int", Val::Int(_)) | ("uint", Val::Uint(_)) | ("double", Val::Double(_)) => Ok(value.clone()),
         ("string", Val::Text(_)) | ("bytes", Val::Bytes(_)) | ("bool", Val::Bool(_)) => Ok(value.clone()),

@@ -319,7 +319,6 @@ fn whole(quantity: &Quantity) -> Option<i64> {
     (Quantity::new(number, quantity.format()) == *quantity).then_some(number)
 }
 
-#[expect(clippy::cast_precision_loss, reason = "an approximation is asked for")]
 fn approximate(quantity: &Quantity) -> f64 {
     whole(quantity).map_or_else(|| quantity.milli_value() as f64 / 1000.0, |number| number as f64)
 }

@@ -249,7 +249,6 @@ enum Number {
 
 impl Number {
     fn cmp(&self, other: &Self) -> Option<Ordering> {
-        #[expect(clippy::cast_precision_loss, reason = "a number that is no integer is no nearer")]
         let double = |number: &Self| match number {
             Self::Whole(whole) => *whole as f64,
             Self::Double(double) => *double,

@@ -195,8 +195,7 @@ impl Walk<'_> {
         let low = limits.minimum.filter(|low| number < *low || limits.exclusive_minimum && number <= *low);
         if let Some(low) = low {
             let or = if limits.exclusive_minimum { "" } else { " or equal to" };
-            let word = if limits.exclusive_minimum { "than" } else { "than" };
-            found.faults.push(invalid(format!("{path} in body should be greater {word}{or} {}", shown(low))));
+            found.faults.push(invalid(format!("{path} in body should be greater than{or} {}", shown(low))));
         }
         let high =
             limits.maximum.filter(|high| number > *high || limits.exclusive_maximum && number >= *high);

@@ -72,12 +72,13 @@ fn object(
 /// What the schema of a custom kind does not know.
 fn unknown(call: &Call, tree: &Value) -> Vec<String> {
     let Some((_, version)) = call.custom() else { return Vec::new() };
-    let mut paths = version.unknown(tree);
+    let mut paths = Vec::new();
     if let (Some(metadata), Some(definition)) = (tree.get("metadata"), schema::definition(OBJECT_META)) {
         let faults = schema::check(metadata, definition.ty());
         let unknown = faults.into_iter().filter(|fault| fault.reason == FaultReason::UnknownField);
         paths.extend(unknown.map(|fault| format!("metadata.{}", fault.path)));
     }
+    paths.extend(version.unknown(tree));
     paths.into_iter().map(|path| format!("unknown field \"{path}\"")).collect()
 }
 

@@ -3,6 +3,7 @@
 
 use orch_core::{KindInfo, Subresource};
 
+use crate::custom::CustomKind;
 use crate::patch::fields::FieldSet;
 
 /// Kinds whose status is written without the metadata.
@@ -35,6 +36,7 @@ pub(super) fn fields(info: &KindInfo, subresource: Subresource) -> FieldSet {
         (Subresource::Status, ..) if STATUS_WITHOUT_METADATA.contains(&(group, resource)) => {
             &[&["metadata"], &["spec"]]
         }
+        (Subresource::Status, ..) if CustomKind::of(info).is_some() => &[&["metadata"], &["spec"]],
         (Subresource::Status, ..) => &[&["spec"]],
         _ => &[],
     };
