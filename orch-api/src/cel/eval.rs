@@ -304,7 +304,7 @@ fn every<'v>(each: &'v Each, scope: &mut Scope<'v>) -> Answer<'v> {
         let first = names[0].1.clone();
         let answer = scope.with(names, |scope| {
             if let Some(filter) = &each.filter
-                && !is_true(eval(filter, scope)?)?
+                && !is_true(&eval(filter, scope)?)?
             {
                 return Ok(None);
             }
@@ -334,9 +334,9 @@ fn every<'v>(each: &'v Each, scope: &mut Scope<'v>) -> Answer<'v> {
     }
 }
 
-fn is_true(value: Val<'_>) -> Result<bool, Stop> {
+fn is_true(value: &Val<'_>) -> Result<bool, Stop> {
     match value {
-        Val::Bool(flag) => Ok(flag),
+        Val::Bool(flag) => Ok(*flag),
         _ => Err(Stop::new("no such overload")),
     }
 }

@@ -32,6 +32,7 @@ fn definition(versions: &[Value]) -> Value {
             "names": {"plural": "widgets", "kind": "Widget", "shortNames": ["wd"]}}})
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "tests read better with json! in place")]
 fn widget(name: &str, spec: Value) -> Value {
     json!({"apiVersion": "shop.example/v1", "kind": "Widget", "metadata": {"name": name, "namespace": "default"},
         "spec": spec})
