@@ -7,6 +7,7 @@
 //! definition or an object holds, nothing here panics, and nothing walks deeper than the schema.
 
 mod check;
+#[cfg_attr(not(feature = "rest"), expect(dead_code, reason = "only the REST server shows tables"))]
 pub(crate) mod columns;
 mod format;
 mod lists;
@@ -54,12 +55,14 @@ pub(crate) struct Version {
     pub(crate) name: String,
     is_served: bool,
     /// Said to whoever uses it.
+    #[cfg_attr(not(feature = "rest"), expect(dead_code, reason = "only the REST server warns"))]
     pub(crate) warning: Option<String>,
     /// The schema as the definition has it.
     pub(crate) tree: Value,
     schema: Schema,
     has_status: bool,
     pub(crate) scale: Option<ScalePaths>,
+    #[cfg_attr(not(feature = "rest"), expect(dead_code, reason = "only the REST server shows tables"))]
     pub(crate) columns: Vec<CustomColumn>,
     selectable: Vec<String>,
 }
@@ -150,6 +153,7 @@ impl CustomKind {
     }
 
     /// Whether what is stored may not be what is read in a version.
+    #[cfg_attr(not(feature = "rest"), expect(dead_code, reason = "in the process what is stored is read"))]
     pub(crate) fn changes_reads(&self, version: &Version) -> bool {
         self.versions.len() > 1 || version.schema.has_defaults
     }
@@ -236,6 +240,7 @@ impl Version {
     }
 
     /// Whether the version has that subresource.
+    #[cfg_attr(not(feature = "rest"), expect(dead_code, reason = "only paths name a version"))]
     pub(crate) fn has(&self, subresource: Subresource) -> bool {
         match subresource {
             Subresource::None => true,
@@ -261,6 +266,7 @@ impl Version {
     }
 
     /// The paths of what is unknown in an object.
+    #[cfg_attr(not(feature = "rest"), expect(dead_code, reason = "only the REST server decodes"))]
     pub(crate) fn unknown(&self, tree: &Value) -> Vec<String> {
         shape::prune(&mut tree.clone(), &self.schema)
     }

@@ -100,6 +100,7 @@ impl ScalePaths {
     }
 
     /// What is said when it does not.
+    #[cfg_attr(not(feature = "rest"), expect(dead_code, reason = "only the REST server shows a Scale"))]
     pub(crate) fn unknown(&self) -> String {
         format!("the spec replicas field {:?} does not exist", self.spec)
     }
