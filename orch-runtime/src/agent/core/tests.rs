@@ -244,6 +244,27 @@ fn a_container_that_was_stopped_is_not_stopped_again_before_its_state_is_known()
     assert_eq!(stage.step(), ["Stop", "Killing"], "it is stopped again after a while");
 }
 
+/// Found by chaos (seed 98367): garbage collection had marked the pod as failed and crashed before it removed it; the node came
+/// back, and its agent restarted the containers of a pod that had failed.
+#[test]
+fn a_pod_that_somebody_has_marked_as_failed_ends() {
+    let mut stage = Stage::new();
+    stage.add(one_container());
+    stage.step();
+    stage.set_up();
+    stage.step();
+    stage.start(0, "one");
+    stage.pod["status"]["phase"] = "Failed".into();
+    stage.tell_pod();
+    assert_eq!(stage.step(), ["Stop", "Killing"]);
+    stage.exit("c", "one", 0, 143);
+    stage.answer(Some(UID), Outcome::Stopped { at: 0, result: Ok(()) });
+    assert_eq!(stage.step(), ["Detach"]);
+    stage.answer(Some(UID), Outcome::Detached(Ok(())));
+    assert_eq!(stage.step(), [""; 0], "its sandbox stays until its object goes, and nothing starts again");
+    assert_eq!(stage.phase(), "Failed");
+}
+
 #[test]
 fn a_conflict_waits_for_the_newer_state() {
     let mut stage = Stage::new();

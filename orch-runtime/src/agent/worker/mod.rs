@@ -29,7 +29,7 @@ use super::command::{Action, Command, Now};
 use super::config::AgentConfig;
 use super::fields::Place;
 use super::member::{Member, Op, Role};
-use super::pod::Pod;
+use super::pod::{Pod, is_terminal};
 use super::sources::Sources;
 use super::spec::Container;
 use super::volumes::Prepared;
@@ -251,6 +251,11 @@ impl Worker {
         }
         self.is_stale |= pod.labels != self.pod.labels || pod.annotations != self.pod.annotations;
         self.pod = pod;
+        // Somebody else has ended it, as pod garbage collection does when its node is gone: it never leaves that phase, and
+        // nothing of it runs any more (`SyncPod` of `pkg/kubelet/kubelet.go`).
+        if self.ending.is_none() && self.pod.status()["phase"].as_str().is_some_and(is_terminal) {
+            self.end(Why::Completed, now.elapsed + self.pod.spec.grace());
+        }
         self.heed_deletion(now);
     }
 
