@@ -309,7 +309,17 @@ impl ClusterBuilder {
         let recipes = self.recipes(env.clone(), parts, Arc::clone(&network), names, &directory, nodes);
         let parts = Parts::start(recipes, is_isolated);
         let directory = Mutex::new(Some(directory));
-        Ok(Cluster::new(Inner { env, api, rehearse, network, dns, parts, directory }))
+        Ok(Cluster::new(Inner {
+            env,
+            api,
+            #[cfg(feature = "rest")]
+            rest: std::sync::OnceLock::new(),
+            rehearse,
+            network,
+            dns,
+            parts,
+            directory,
+        }))
     }
 
     fn recipes(

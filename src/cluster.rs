@@ -29,6 +29,9 @@ pub struct Cluster(Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) env: Env,
     pub(crate) api: Arc<dyn Api>,
+    /// Made when it is asked for.
+    #[cfg(feature = "rest")]
+    pub(crate) rest: std::sync::OnceLock<orch_api::rest::Rest>,
     pub(crate) rehearse: Rehearse,
     pub(crate) network: Arc<dyn Network>,
     pub(crate) dns: Option<DnsServer>,
@@ -70,6 +73,11 @@ impl Cluster {
 
     pub(crate) fn new(inner: Inner) -> Self {
         Self(Arc::new(inner))
+    }
+
+    #[cfg(feature = "rest")]
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.0
     }
 
     /// The Api that every part talks to, as its administrator.

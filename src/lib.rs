@@ -34,6 +34,8 @@ mod apply;
 mod builder;
 #[cfg(feature = "sim")]
 pub mod chaos;
+#[cfg(feature = "rest")]
+mod client;
 mod cluster;
 mod error;
 mod mortal;

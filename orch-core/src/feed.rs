@@ -185,7 +185,7 @@ impl Feed {
     fn note(&mut self, event: Event) -> Event {
         match &event {
             Event::Changed(change) => {
-                match &change.now {
+                let before = match &change.now {
                     Some(live) => self.known.insert(change.key().clone(), live.object().clone()),
                     None => self.known.remove(change.key()),
                 };
@@ -193,6 +193,11 @@ impl Feed {
                 // resume from.
                 if self.seen > Revision::ZERO {
                     self.seen = self.seen.max(change.revision);
+                }
+                // A watch over REST that was resumed does not know what was before; here it is known.
+                if let (None, Some(now), Some(before)) = (&change.before, &change.now, before) {
+                    let change = Change::new(change.revision, Some(now.clone()), Some(before));
+                    return Event::Changed(Arc::new(change));
                 }
             }
             Event::Progress(revision) => self.seen = self.seen.max(*revision),
