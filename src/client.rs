@@ -3,18 +3,17 @@
 //! Not the server on a socket: that is [`api::rest::Server`](crate::api::rest::Server) over [`Cluster::rest`]. Invariant:
 //! whoever is not an administrator may do what the roles in the cluster say, as over a socket.
 
-use orch_api::rest::{MASTERS, Rbac, Rest};
+use orch_api::rest::{Rbac, Rest};
+#[cfg(feature = "kube")]
 use orch_core::User;
 
 use crate::Cluster;
 
-/// The user that a kubeconfig of kubeadm names.
-const ADMIN: &str = "kubernetes-admin";
-
-/// A member of the group that may do everything.
+/// Whom a kubeconfig of kubeadm names: a member of the group that may do everything.
+#[cfg(feature = "kube")]
 fn admin() -> User {
-    let mut user = User::new(ADMIN);
-    user.groups = vec![MASTERS.into()];
+    let mut user = User::new("kubernetes-admin");
+    user.groups = vec![orch_api::rest::MASTERS.into()];
     user
 }
 

@@ -6,6 +6,7 @@
 //! - [`manifest`]: files of manifests, parsed with the place of every field.
 //! - [`patch`]: JSON patch, strategic merge patch, server-side apply.
 //! - [`printers`]: the columns and cells of tables.
+//! - `remote`: the Api of any Kubernetes API server, over its REST API (feature `remote`).
 //! - `rest`: the Kubernetes REST API over HTTP and TLS (feature `rest`).
 //! - [`schema`]: the structure of Kubernetes' own kinds.
 //! - [`validate`]: the rules of Kubernetes' own kinds.
@@ -26,6 +27,8 @@ pub mod manifest;
 mod merge;
 pub mod patch;
 pub mod printers;
+#[cfg(feature = "remote")]
+pub mod remote;
 #[cfg(feature = "rest")]
 pub mod rest;
 mod scale;
