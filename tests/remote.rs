@@ -48,6 +48,12 @@ apiVersion: v1
 kind: Namespace
 metadata: {name: shop}
 ---
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: node-directory}
+provisioner: orch.local/node-directory
+volumeBindingMode: WaitForFirstConsumer
+---
 apiVersion: v1
 kind: Service
 metadata: {name: web, namespace: shop}
@@ -75,7 +81,7 @@ spec:
     spec: {containers: [{name: c, image: 'db:1'}]}
   volumeClaimTemplates:
   - metadata: {name: data}
-    spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+    spec: {storageClassName: node-directory, accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
 ";
 
 /// A shop opens, rolls out, and closes.
