@@ -1,4 +1,5 @@
 //! Whole clusters whose scheduler, controllers, agents and proxy talk REST to an API server, each kind with a watch of its own.
+#![expect(clippy::unwrap_used, reason = "what goes wrong in a helper of a test fails the test")]
 
 use std::sync::Arc;
 use std::time::Duration;

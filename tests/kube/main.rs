@@ -1,4 +1,5 @@
 //! kube-rs as a client of a cluster: in the process, in virtual time, and over TLS on a socket.
+#![expect(clippy::unwrap_used, reason = "what goes wrong in a helper of a test fails the test")]
 
 mod control;
 mod many;

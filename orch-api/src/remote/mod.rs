@@ -18,7 +18,8 @@ mod read;
 mod watch;
 mod write;
 
-#[cfg(all(test, feature = "rest"))]
+#[cfg(feature = "rest")]
+#[cfg(test)]
 mod tests;
 
 pub use connection::{Connection, ConnectionError};

@@ -113,7 +113,6 @@ fn a_feed_lists_again_when_history_is_gone() {
         };
         assert_eq!(next().await.0, "a >1");
         assert_eq!(next().await.0, "b >1");
-        drop(next);
         let poke = feed.poker();
         world.local.one(Write::merge(key("a"), json!({"data": {"k": "2"}}))).await.unwrap();
         let last = world.local.one(Write::delete(key("b"))).await.unwrap();
