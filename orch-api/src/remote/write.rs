@@ -3,6 +3,7 @@
 //! REST does not answer each write with the object: what is missing is read after it. Invariant: once a request may have
 //! been done, no error says that it was not.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -41,7 +42,12 @@ pub(super) async fn all(api: &RemoteApi, writes: Vec<Write>) -> Vec<Result<Live>
     let mut rest = writes.as_slice();
     while !rest.is_empty() {
         // Bindings of different pods do not see each other, in whatever order they are done.
-        let bindings = rest.iter().take_while(|write| write.subresource == Subresource::Binding).count();
+        let mut pods = BTreeSet::new();
+        let bindings = rest
+            .iter()
+            .take_while(|write| write.subresource == Subresource::Binding)
+            .take_while(|write| pods.insert(write.key.clone()))
+            .count();
         let (now, later) = rest.split_at(bindings.max(1));
         rest = later;
         let now: Vec<BoxFuture<'_, _>> = now.iter().map(|write| one(api, write).boxed()).collect();
