@@ -16,14 +16,17 @@ mod shell;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, ValueEnum};
-use orch::api::rest::{Authority, MASTERS, Rbac, Rest, Server};
-use orch::core::Env;
+use orch::api::rest::{self, Authority, MASTERS, Rbac, Rest, Server, ServiceAccountTokens, TokenKey};
+use orch::controllers::volume::NODE_DIRECTORY;
+use orch::core::{ApiExt, Env};
 use orch::runtime::simulated::Profile;
 use orch::runtime::task::TaskImages;
 use orch::{Cluster, NodeSpec};
+use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Where the API answers by default, as that of kubeadm.
@@ -65,8 +68,9 @@ async fn main() -> Result<()> {
         .init();
     let options = Options::parse();
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let cluster = start(&options).await?;
-    let server = serve(&cluster, &options).await?;
+    let key = token_key(&options)?;
+    let cluster = start(&options, &key).await?;
+    let server = serve(&cluster, &options, key).await?;
     println!("https://{}", server.address());
     tokio::select! {
         _ = terminate.recv() => {}
@@ -76,7 +80,15 @@ async fn main() -> Result<()> {
     remove(&options.kubeconfig)
 }
 
-async fn start(options: &Options) -> Result<Cluster> {
+/// The key for tokens of service accounts.
+fn token_key(options: &Options) -> Result<TokenKey> {
+    Ok(match &options.data_dir {
+        Some(directory) => TokenKey::open(&directory.join("pki"))?,
+        None => TokenKey::new()?,
+    })
+}
+
+async fn start(options: &Options, key: &TokenKey) -> Result<Cluster> {
     let task_images = TaskImages::default();
     images::register(&task_images)?;
     let node = |number| {
@@ -88,6 +100,7 @@ async fn start(options: &Options) -> Result<Cluster> {
     };
     let builder =
         Cluster::builder().env(Env::real()).nodes((1..=options.nodes).map(node)).images(task_images);
+    let builder = builder.tokens(Arc::new(key.clone()));
     let builder = match &options.data_dir {
         Some(directory) => builder.directory(directory.join("nodes")),
         None => builder,
@@ -96,7 +109,7 @@ async fn start(options: &Options) -> Result<Cluster> {
     Ok(builder.start().await?)
 }
 
-async fn serve(cluster: &Cluster, options: &Options) -> Result<Server> {
+async fn serve(cluster: &Cluster, options: &Options, key: TokenKey) -> Result<Server> {
     let env = cluster.env();
     let authority = match &options.data_dir {
         Some(directory) => Authority::open(&directory.join("pki"), env)?,
@@ -104,7 +117,16 @@ async fn serve(cluster: &Cluster, options: &Options) -> Result<Server> {
     };
     let rbac = Rbac::new(cluster.api());
     rbac.bootstrap().await?;
-    let rest = Rest::builder(cluster.api(), env).authorizer(rbac).build();
+    rest::bootstrap(&*cluster.api(), env, cluster.network().ranges().services).await?;
+    if options.nodes > 0 {
+        storage_class(cluster).await?;
+    }
+    let tokens = ServiceAccountTokens::new(key, cluster.api(), env);
+    let rest = Rest::builder(cluster.api(), env)
+        .authorizer(rbac)
+        .authenticator(tokens)
+        .logs(cluster.pod_logs())
+        .build();
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
     let server = Server::start(rest.clone(), env, address, &authority).await?;
     // Pods reach the API by the Service `kubernetes`, at an address of the cluster's own network.
@@ -113,6 +135,15 @@ async fn serve(cluster: &Cluster, options: &Options) -> Result<Server> {
     let admin = authority.client("kubernetes-admin", Some(MASTERS))?;
     server.write_kubeconfig(&options.kubeconfig, &authority, &admin)?;
     Ok(server)
+}
+
+/// Claims that name no class get directories of nodes.
+async fn storage_class(cluster: &Cluster) -> Result<()> {
+    let class = json!({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "provisioner": NODE_DIRECTORY,
+        "metadata": {"name": "standard", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}},
+        "volumeBindingMode": "WaitForFirstConsumer"});
+    cluster.api().create(class).await?;
+    Ok(())
 }
 
 /// Nobody finds a cluster that is gone.

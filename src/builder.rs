@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::SignedDuration;
+use orch_api::tokens::TokenSigner;
 use orch_api::{LocalApi, LocalApiBuilder};
 use orch_core::controller::Controller;
 use orch_core::engine::{Engine, Inspect};
@@ -63,6 +64,7 @@ pub struct ClusterBuilder {
     directory: Option<PathBuf>,
     memory_disk: Option<MemoryDisk>,
     through: Option<Through>,
+    tokens: Option<Arc<dyn TokenSigner>>,
 }
 
 impl ClusterBuilder {
@@ -252,6 +254,32 @@ impl ClusterBuilder {
         self
     }
 
+    /// Who signs tokens of service accounts; without, there are none. The same key must stand behind the REST server's
+    /// authenticator.
+    ///
+    /// ```
+    /// # #[cfg(feature = "rest")]
+    /// # orch::core::sim::run(1, |env| async move {
+    /// use std::sync::Arc;
+    /// use orch::core::{ApiExt, Key, Subresource, Write, kind};
+    /// use serde_json::json;
+    /// let key = orch::api::rest::TokenKey::new().unwrap();
+    /// let cluster = orch::Cluster::builder().env(env).tokens(Arc::new(key)).start().await.unwrap();
+    /// let web = Key::new(kind::SERVICE_ACCOUNTS, "default", "web");
+    /// let account = json!({"metadata": {"name": "web", "namespace": "default"}});
+    /// cluster.api().one(Write::create(web.clone(), account)).await.unwrap();
+    /// let request = Write::create(web, json!({"spec": {"expirationSeconds": 600}})).to(Subresource::Token);
+    /// let answer = cluster.api().one(request).await.unwrap();
+    /// assert!(answer.tree()["status"]["token"].as_str().unwrap().starts_with("ey"));
+    /// cluster.shutdown().await.unwrap();
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn tokens(mut self, signer: Arc<dyn TokenSigner>) -> Self {
+        self.tokens = Some(signer);
+        self
+    }
+
     /// Puts a layer between the Api and the parts (scheduler, controllers, agents, proxy): lag, faults, counting.
     #[must_use]
     pub fn parts_through(
@@ -293,8 +321,14 @@ impl ClusterBuilder {
         let (network, names) = self.make_network(&env)?;
         let directory = self.make_directory()?;
         // Nodes do not mount the tokens of service accounts yet.
-        let admission =
-            if self.is_alone { LocalApiBuilder::service_accounts } else { std::convert::identity };
+        let (is_alone, tokens) = (self.is_alone, self.tokens.take());
+        let admission = move |api: LocalApiBuilder| {
+            let api = if is_alone { api.service_accounts().quotas_counted_elsewhere() } else { api };
+            match &tokens {
+                Some(signer) => api.tokens(Arc::clone(signer)),
+                None => api,
+            }
+        };
         let new_api = new_api(&env, &registry, &*network, &self.timings, admission);
         let local = new_api(Arc::clone(&store));
         local.bootstrap().await?;
@@ -436,13 +470,13 @@ async fn start_dns(env: &Env, network: &dyn Network, names: &Names) -> Result<Op
 }
 
 /// Makes an Api over a store, always the same way.
-fn new_api(
+fn new_api<A: Fn(LocalApiBuilder) -> LocalApiBuilder + Send + Sync + 'static>(
     env: &Env,
     registry: &Arc<Registry>,
     network: &dyn Network,
     timings: &Timings,
-    admission: fn(LocalApiBuilder) -> LocalApiBuilder,
-) -> impl Fn(Arc<dyn Store>) -> LocalApi + Send + Sync + use<> {
+    admission: A,
+) -> impl Fn(Arc<dyn Store>) -> LocalApi + Send + Sync + use<A> {
     let (env, registry, services) = (env.child("api"), Arc::clone(registry), network.ranges().services);
     let toleration = i64::try_from(timings.toleration.as_secs()).unwrap_or(i64::MAX);
     move |store| {

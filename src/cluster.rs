@@ -10,7 +10,7 @@ use futures::StreamExt;
 use k8s_openapi::Resource;
 use orch_core::network::{Connection, Network, dial};
 use orch_core::runtime::Runtime;
-use orch_core::{Api, Env, Event, Key, Kind, Object, Objects, Revision, Select, Str};
+use orch_core::{Api, Env, Event, Key, Kind, Object, Objects, PodLogs, Revision, Select, Str};
 use orch_net::DnsServer;
 use orch_runtime::agent::MemoryDisk;
 use orch_runtime::simulated::SimulatedRuntime;
@@ -18,6 +18,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::apply::{self, Applied, Rehearse};
+use crate::logs::ClusterLogs;
 use crate::parts::Parts;
 use crate::{ClusterBuilder, Error, Part};
 
@@ -245,6 +246,38 @@ impl Cluster {
         let node = live.field("spec.nodeName").unwrap_or_default().to_owned();
         let runtime = self.runtime(&node).ok_or(Error::NoNode { name: node })?;
         Ok(crate::node::logs(&*runtime, live.uid(), container).await)
+    }
+
+    /// Reads logs of its pods, for a REST server. It keeps the cluster neither running nor alive.
+    ///
+    /// ```
+    /// # orch::core::sim::run(7, |env| async move {
+    /// use futures::StreamExt;
+    /// use orch::core::{ApiExt, Key, LogOptions, kind};
+    /// use orch::runtime::task::Context;
+    /// let talk = |context: Context| async move {
+    ///     context.log("hello");
+    ///     context.stopped().await
+    /// };
+    /// let nodes = [orch::NodeSpec::new("n1")];
+    /// let cluster = orch::Cluster::builder().env(env).nodes(nodes).image("talk:1", talk).start().await.unwrap();
+    /// let pod = serde_json::json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a", "namespace": "default"},
+    ///     "spec": {"containers": [{"name": "c", "image": "talk:1"}]}});
+    /// cluster.api().create(pod).await.unwrap();
+    /// cluster.settle().await.unwrap();
+    /// let (key, mut options) = (Key::new(kind::PODS, "default", "a"), LogOptions::of("c"));
+    /// options.is_followed = true;
+    /// let pod = cluster.api().read(&key).await.unwrap();
+    /// let mut lines = cluster.pod_logs().open(&pod, &options).await.unwrap();
+    /// assert_eq!(&*lines.next().await.unwrap().text, "hello");
+    /// cluster.api().one(orch::core::Write::delete(key)).await.unwrap();
+    /// assert!(lines.next().await.is_none(), "the container has ended");
+    /// cluster.shutdown().await.unwrap();
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn pod_logs(&self) -> Arc<dyn PodLogs> {
+        Arc::new(ClusterLogs(Arc::downgrade(&self.0)))
     }
 
     /// Everything of it that can crash alone, in a fixed order.

@@ -38,6 +38,7 @@ pub mod chaos;
 mod client;
 mod cluster;
 mod error;
+mod logs;
 mod mortal;
 mod node;
 mod part;

@@ -54,6 +54,19 @@ pub(crate) fn aggregate<'v>(spec: &'v Value, list: &str) -> Amounts<'v> {
     total
 }
 
+/// What a pod needs: what it asks for as a whole, else what its containers need together, and what running it takes.
+pub(crate) fn of_pod<'v>(spec: &'v Value, list: &str) -> Amounts<'v> {
+    let mut total = aggregate(spec, list);
+    total.extend(in_resources(spec, list));
+    for (name, amount) in of(spec.at("overhead")) {
+        // A limit on everything is one only where every container has one.
+        if list == "requests" || total.contains_key(name) {
+            *total.entry(name).or_insert(Quantity::ZERO) += amount;
+        }
+    }
+    total
+}
+
 fn add<'v>(sum: &mut Amounts<'v>, more: &Amounts<'v>) {
     for (name, amount) in more {
         *sum.entry(name).or_insert(Quantity::ZERO) += *amount;

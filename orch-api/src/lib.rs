@@ -9,6 +9,7 @@
 //! - `remote`: the Api of any Kubernetes API server, over its REST API (feature `remote`).
 //! - `rest`: the Kubernetes REST API over HTTP and TLS (feature `rest`).
 //! - [`schema`]: the structure of Kubernetes' own kinds.
+//! - [`tokens`]: tokens of service accounts, and who signs them.
 //! - [`validate`]: the rules of Kubernetes' own kinds.
 //!
 //! CustomResourceDefinitions make kinds: their schemas, rules of CEL, versions and subresources are this crate's, too.
@@ -29,12 +30,14 @@ pub mod patch;
 pub mod printers;
 #[cfg(feature = "remote")]
 pub mod remote;
+mod quota;
 #[cfg(feature = "rest")]
 pub mod rest;
 mod scale;
 pub mod schema;
 mod services;
 mod strategy;
+pub mod tokens;
 mod tree;
 pub mod validate;
 

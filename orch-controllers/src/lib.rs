@@ -7,6 +7,7 @@
 #[cfg(test)]
 mod by_hand;
 mod carried;
+pub mod clusterrole;
 mod condition;
 pub mod deployment;
 pub mod endpointslice;
@@ -90,6 +91,7 @@ pub fn each(config: &Config) -> Vec<(&'static str, Add)> {
         one("pod-garbage-collector", move || podgc::PodGcController::new(pod_gc)),
         one("node-controller", move || nodelifecycle::NodeLifecycleController::new(node_lifecycle)),
         one("taint-eviction-controller", nodelifecycle::TaintEvictionController::default),
+        one("clusterrole-aggregation-controller", clusterrole::ClusterRoleAggregationController::default),
         one("event-ttl-controller", move || eventttl::EventTtlController::new(event_ttl)),
         one("persistentvolume-binder", volume::VolumeBinderController::default),
         one("node-directory-provisioner", move || volume::NodeDirectoryProvisioner::new(volume_root.clone())),

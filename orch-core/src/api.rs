@@ -9,6 +9,7 @@ pub use write::{
     WriteOptions,
 };
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -22,13 +23,17 @@ pub struct User {
     pub name: Str,
     /// For example `system:masters`.
     pub groups: Vec<Str>,
+    /// What tells it from others of that name at other times: that of a service account. Empty for others.
+    pub uid: Str,
+    /// What else is known of who it is, for example the pod that a token is for.
+    pub extra: BTreeMap<Str, Vec<Str>>,
 }
 
 impl User {
     /// A user without groups.
     #[must_use]
     pub fn new(name: impl Into<Str>) -> Self {
-        Self { name: name.into(), groups: Vec::new() }
+        Self { name: name.into(), ..Self::default() }
     }
 
     /// The service account of one of Kubernetes' own controllers.

@@ -124,6 +124,16 @@ pub enum Error {
         /// When to try again.
         retry_after: Option<Duration>,
     },
+    /// A disruption budget does not let the pod go; nothing happened to the pod.
+    #[error("{key} cannot be evicted: {why}")]
+    Disruption {
+        /// The pod.
+        key: Key,
+        /// Which budget, and what it needs.
+        why: DisruptionCause,
+        /// When to try again, if that is known.
+        retry_after: Option<Duration>,
+    },
     /// An object is larger than is allowed.
     #[error("{key} has {size} bytes, the limit is {limit}")]
     TooLarge {
@@ -184,6 +194,20 @@ pub enum ConflictCause {
     /// The state does not allow the change, for example a pod that is bound.
     #[error("{0}")]
     State(String),
+}
+
+/// Why a budget does not let a pod go.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DisruptionCause {
+    /// The budget is used up, or not counted yet; in Kubernetes' words.
+    #[error("{0}")]
+    Budget(String),
+    /// More than one budget covers the pod, which evictions do not know to respect.
+    #[error(
+        "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
+    )]
+    Several,
 }
 
 /// One field of an apply that another manager has.
@@ -449,7 +473,8 @@ impl Error {
             Self::Patch { fault, .. } => fault.reason(),
             Self::Forbidden { .. } => Reason::Forbidden,
             Self::NotAllowed { .. } => Reason::MethodNotAllowed,
-            Self::TooManyRequests { .. } => Reason::TooManyRequests,
+            Self::Disruption { why: DisruptionCause::Several, .. } => Reason::InternalError,
+            Self::TooManyRequests { .. } | Self::Disruption { .. } => Reason::TooManyRequests,
             Self::TooLarge { .. } => Reason::RequestEntityTooLarge,
             Self::Unavailable { .. } => Reason::ServiceUnavailable,
             Self::Internal { .. } => Reason::InternalError,

@@ -245,6 +245,8 @@ kinds! {
     STORAGE_CLASSES = "storage.k8s.io" / "storageclasses";
     /// `subjectaccessreviews.authorization.k8s.io`
     SUBJECT_ACCESS_REVIEWS = "authorization.k8s.io" / "subjectaccessreviews";
+    /// `tokenrequests.authentication.k8s.io`: what is posted to a service account's `token`
+    TOKEN_REQUESTS = "authentication.k8s.io" / "tokenrequests";
     /// `tokenreviews.authentication.k8s.io`
     TOKEN_REVIEWS = "authentication.k8s.io" / "tokenreviews";
     /// `validatingadmissionpolicies.admissionregistration.k8s.io`

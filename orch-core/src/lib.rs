@@ -14,6 +14,7 @@ mod feed;
 mod informer;
 mod key;
 pub mod kind;
+mod logs;
 pub mod names;
 pub mod network;
 pub mod object;
@@ -36,12 +37,14 @@ pub use api::{
 };
 pub use env::{Activity, Env, Part, Task};
 pub use error::{
-    ConflictCause, Error, Fault, FaultKind, FieldConflict, PatchFault, Reason, Result, WriteOutcome,
+    ConflictCause, DisruptionCause, Error, Fault, FaultKind, FieldConflict, PatchFault, Reason, Result,
+    WriteOutcome,
 };
 pub use feed::Feed;
 pub use informer::{Informer, Poker};
 pub use key::{Key, Revision, Str};
 pub use kind::Kind;
+pub use logs::{LogOptions, PodLogs};
 pub use object::{Header, Live, Object, OwnerReference};
 pub use quantity::Quantity;
 pub use read::{Change, Event, Page, Read, Select, Watch, Watches};

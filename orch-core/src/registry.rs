@@ -41,6 +41,14 @@ pub enum Subresource {
     Finalize,
     /// `approval`: says whether a certificate may be issued.
     Approval,
+    /// `ephemeralcontainers`: adds containers to a pod that runs.
+    EphemeralContainers,
+    /// `resize`: changes what the containers of a pod that runs ask for.
+    Resize,
+    /// `token`: signs a token of a service account; nothing is stored.
+    Token,
+    /// `log`: what a container has written; it is only read, and not through an [`Api`](crate::Api).
+    Log,
 }
 
 impl Subresource {
@@ -55,6 +63,10 @@ impl Subresource {
             Self::Eviction => "eviction",
             Self::Finalize => "finalize",
             Self::Approval => "approval",
+            Self::EphemeralContainers => "ephemeralcontainers",
+            Self::Resize => "resize",
+            Self::Token => "token",
+            Self::Log => "log",
         }
     }
 }
@@ -297,7 +309,7 @@ impl KindInfo {
 /// Names, short names and selectable fields as in Kubernetes 1.36 (`pkg/registry/*/*/storage`, `.../strategy.go`).
 fn built_in_kinds() -> Vec<KindInfo> {
     use Scope::{Cluster, Namespaced};
-    use Subresource::{Binding, Eviction, Finalize, Scale, Status};
+    use Subresource::{Binding, EphemeralContainers, Eviction, Finalize, Log, Resize, Scale, Status, Token};
     let info = KindInfo::new;
     vec![
         info(kind::CONFIG_MAPS, "v1", "ConfigMap", Namespaced).short_names(&["cm"]).subresources(&[]),
@@ -331,7 +343,7 @@ fn built_in_kinds() -> Vec<KindInfo> {
         info(kind::PODS, "v1", "Pod", Namespaced)
             .short_names(&["po"])
             .categories(&["all"])
-            .subresources(&[Status, Binding, Eviction])
+            .subresources(&[Status, Binding, Eviction, EphemeralContainers, Resize, Log])
             .selectable(&[
                 "spec.nodeName",
                 "spec.restartPolicy",
@@ -351,7 +363,7 @@ fn built_in_kinds() -> Vec<KindInfo> {
         info(kind::SECRETS, "v1", "Secret", Namespaced).subresources(&[]).selectable(&["type"]),
         info(kind::SERVICE_ACCOUNTS, "v1", "ServiceAccount", Namespaced)
             .short_names(&["sa"])
-            .subresources(&[]),
+            .subresources(&[Token]),
         info(kind::SERVICES, "v1", "Service", Namespaced)
             .short_names(&["svc"])
             .categories(&["all"])

@@ -4,6 +4,7 @@ pub mod agent;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod inside;
+pub mod logs;
 pub mod reclaim;
 pub mod simulated;
 pub mod task;

@@ -1,10 +1,10 @@
 //! Admission as a default cluster has it: what depends on other objects, or changes objects for policy's sake.
 //!
 //! NamespaceLifecycle, LimitRanger, ServiceAccount where it is asked for, Priority, DefaultTolerationSeconds,
-//! DefaultStorageClass, TaintNodesByCondition (`plugin/pkg/admission`,
-//! `apiserver/pkg/admission/plugin/namespace/lifecycle`). Not quota, no web hooks.
+//! DefaultStorageClass, TaintNodesByCondition, ResourceQuota (`quota.rs`), PodResizeValidator (`resize.rs`) (`plugin/pkg/admission`,
+//! `apiserver/pkg/admission/plugin/namespace/lifecycle`). No web hooks.
 
-use orch_core::{Error, Key, Result, Revision, kind};
+use orch_core::{Error, Key, Result, Revision, User, kind};
 use serde_json::{Value, json};
 
 use super::batch::Of;
@@ -57,6 +57,9 @@ impl Of<'_> {
             }
             kind if kind == kind::NODES => not_ready(tree.make("spec")),
             kind if kind == kind::PRIORITY_CLASSES => self.one_default(tree, facts).await?,
+            kind if kind == kind::CERTIFICATE_SIGNING_REQUESTS => {
+                sign_for(tree.make("spec"), &self.api.user);
+            }
             kind if kind == kind::PERSISTENT_VOLUME_CLAIMS => {
                 self.limit(tree, facts).await?;
                 let beta = "volume.beta.kubernetes.io/storage-class";
@@ -128,6 +131,23 @@ impl Of<'_> {
             ))),
             _ => Ok(()),
         }
+    }
+}
+
+/// A certificate is asked for by whoever asks (`pkg/registry/certificates/certificates/strategy.go`).
+fn sign_for(spec: &mut Tree, user: &User) {
+    for field in ["username", "uid", "groups", "extra"] {
+        spec.remove(field);
+    }
+    spec.put("username", &*user.name);
+    if !user.uid.is_empty() {
+        spec.put("uid", &*user.uid);
+    }
+    if !user.groups.is_empty() {
+        spec.put("groups", json!(user.groups));
+    }
+    if !user.extra.is_empty() {
+        spec.put("extra", json!(user.extra));
     }
 }
 

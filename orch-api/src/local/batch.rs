@@ -3,15 +3,19 @@
 //! Invariants: writes of one key are done in their order; a write that later ones may depend on (a namespace before what
 //! is in it) ends its round; tries are bounded.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use orch_core::{DryRun, Error, Key, Kind, KindInfo, Live, Patch, Put, Result, Revision, Verb, Write, kind};
+use orch_core::{
+    DryRun, Error, Key, Kind, KindInfo, Live, Patch, Put, Result, Revision, Str, Verb, Write, kind,
+};
 use serde_json::Value;
 
 use super::facts::Facts;
-use super::{LocalApi, definitions, settle};
+use super::quota::Fate;
+use super::{LocalApi, definitions, quota, settle};
 use crate::convert::{self, Form};
+use crate::quota::Charge;
 use crate::services::Claim;
 use crate::strategy::Strategy;
 
@@ -29,6 +33,8 @@ pub(super) struct Item {
     tries: u32,
     /// Whether the object is too large with its managed fields.
     is_untracked: bool,
+    /// Whether a disruption budget was charged for it.
+    is_charged: bool,
 }
 
 /// What is to be done for a write.
@@ -45,11 +51,15 @@ pub(super) struct Commit {
     /// The answer, but for the revision.
     pub(super) answer: Live,
     pub(super) claim: Option<Claim>,
+    /// The object before, unless it is created.
+    pub(super) old: Option<Live>,
+    /// Whether the object is gone then.
+    pub(super) is_removal: bool,
 }
 
 impl Commit {
     pub(super) fn create(answer: Live) -> Self {
-        Self { put: Put::create(answer.clone()), answer, claim: None }
+        Self { put: Put::create(answer.clone()), answer, claim: None, old: None, is_removal: false }
     }
 
     /// Done only while another object is at that revision.
@@ -57,12 +67,14 @@ impl Commit {
         Self { put: self.put.given(other, at), ..self }
     }
 
-    pub(super) fn replace(answer: Live, at: Revision) -> Self {
-        Self { put: Put::replace(answer.clone(), at), answer, claim: None }
+    pub(super) fn replace(answer: Live, old: &Live) -> Self {
+        let put = Put::replace(answer.clone(), old.revision());
+        Self { put, answer, claim: None, old: Some(old.clone()), is_removal: false }
     }
 
-    pub(super) fn delete(answer: Live) -> Self {
-        Self { put: Put::delete(answer.key().clone(), answer.revision()), answer, claim: None }
+    pub(super) fn delete(answer: Live, old: &Live) -> Self {
+        let put = Put::delete(old.key().clone(), old.revision());
+        Self { put, answer, claim: None, old: Some(old.clone()), is_removal: true }
     }
 }
 
@@ -82,6 +94,8 @@ pub(super) struct Of<'a> {
     pub(super) form: Option<&'static Form>,
     /// Whether the managed fields are given up.
     pub(super) is_untracked: bool,
+    /// Whether a disruption budget was charged for it in an earlier try.
+    pub(super) is_charged: &'a mut bool,
 }
 
 pub(super) async fn run(api: &LocalApi, writes: Vec<Write>) -> Vec<Result<Live>> {
@@ -90,12 +104,16 @@ pub(super) async fn run(api: &LocalApi, writes: Vec<Write>) -> Vec<Result<Live>>
     let mut pending: Vec<Item> = writes
         .into_iter()
         .enumerate()
-        .map(|(at, write)| Item { write, at, tries: 0, is_untracked: false })
+        .map(|(at, write)| Item { write, at, tries: 0, is_untracked: false, is_charged: false })
         .collect();
+    let mut told = BTreeSet::new();
     while !pending.is_empty() {
         let (round, rest) = split(pending);
-        let again = self::round(api, round, &mut answers).await;
+        let again = self::round(api, round, &mut answers, &mut told).await;
         pending = in_order(again, rest);
+    }
+    for namespace in &told {
+        quota::tell(api, namespace).await;
     }
     let lost = |answer: Option<Result<Live>>| answer.expect("a write leaves the batch with its answer only");
     answers.into_iter().map(lost).collect()
@@ -144,21 +162,42 @@ fn in_order(mut again: Vec<Item>, rest: Vec<Item>) -> Vec<Item> {
 }
 
 /// Reads, then commits once. Returns what is to be tried again.
-async fn round(api: &LocalApi, items: Vec<Item>, answers: &mut [Option<Result<Live>>]) -> Vec<Item> {
+async fn round(
+    api: &LocalApi,
+    items: Vec<Item>,
+    answers: &mut [Option<Result<Live>>],
+    told: &mut BTreeSet<Str>,
+) -> Vec<Item> {
     let mut facts = Facts::new(api);
     let (mut puts, mut waiting) = (Vec::with_capacity(items.len()), Vec::with_capacity(items.len()));
     for mut item in items {
-        match prepare(api, &mut item, &mut facts).await {
-            Ok(Step::Commit(commit)) if item.write.options.dry_run == DryRun::Off => {
-                puts.push(commit.put);
-                waiting.push((item, commit.answer, commit.claim));
+        let step = prepare(api, &mut item, &mut facts).await;
+        let (commit, charge) = match step {
+            Ok(Step::Commit(commit)) => match quota::charge(api, &item.write, &commit).await {
+                Ok(charge) => (commit, charge),
+                Err(error) => {
+                    commit.claim.iter().for_each(|claim| api.shared.services.abandon(claim));
+                    answers[item.at] = Some(Err(error));
+                    continue;
+                }
+            },
+            Ok(Step::Done(live)) => {
+                answers[item.at] = Some(Ok(live));
+                continue;
             }
-            Ok(Step::Commit(commit)) => {
-                commit.claim.iter().for_each(|claim| api.shared.services.abandon(claim));
-                answers[item.at] = Some(Ok(commit.answer));
+            Err(error) => {
+                answers[item.at] = Some(Err(error));
+                continue;
             }
-            Ok(Step::Done(live)) => answers[item.at] = Some(Ok(live)),
-            Err(error) => answers[item.at] = Some(Err(error)),
+        };
+        if item.write.options.dry_run == DryRun::Off {
+            let fate = Fate { is_removal: commit.is_removal, is_counted: quota::counts(&commit) };
+            let Commit { put, answer, claim, .. } = commit;
+            puts.push(put);
+            waiting.push(Waiting { item, answer, claim, charge, fate });
+        } else {
+            commit.claim.iter().for_each(|claim| api.shared.services.abandon(claim));
+            answers[item.at] = Some(Ok(commit.answer));
         }
     }
     if puts.is_empty() {
@@ -168,29 +207,40 @@ async fn round(api: &LocalApi, items: Vec<Item>, answers: &mut [Option<Result<Li
     let mut again = Vec::new();
     // A store that answers too little has lost the answers.
     let results = results.into_iter().map(Some).chain(std::iter::repeat_with(|| None));
-    for ((item, answer, claim), result) in waiting.into_iter().zip(results) {
-        let result = result.unwrap_or_else(|| Err(Error::OutcomeUnknown { key: answer.key().clone() }));
-        if let Some(retry) = conclude(api, item, answer, claim, result, answers).await {
+    for (waiting, result) in waiting.into_iter().zip(results) {
+        let key = waiting.answer.key();
+        let result = result.unwrap_or_else(|| Err(Error::OutcomeUnknown { key: key.clone() }));
+        told.extend(quota::concerned(api, key));
+        if let Some(retry) = conclude(api, waiting, result, answers).await {
             again.push(retry);
         }
     }
     again
 }
 
-async fn conclude(
-    api: &LocalApi,
-    mut item: Item,
+/// A write that the store has not answered yet.
+struct Waiting {
+    item: Item,
     answer: Live,
     claim: Option<Claim>,
+    charge: Option<Charge>,
+    fate: Fate,
+}
+
+async fn conclude(
+    api: &LocalApi,
+    waiting: Waiting,
     result: Result<Revision>,
     answers: &mut [Option<Result<Live>>],
 ) -> Option<Item> {
+    let Waiting { mut item, answer, claim, charge, fate } = waiting;
     let services = &api.shared.services;
     let result = match result {
         Err(Error::OutcomeUnknown { .. }) => settle::by_reading(api, &item.write, &answer).await,
         Ok(revision) => Ok(answer.at(revision)),
         Err(error) => Err(error),
     };
+    quota::conclude(api, answer.key(), charge.as_ref(), &result, fate);
     match result {
         Ok(live) => {
             claim.iter().for_each(|claim| services.keep(claim));
@@ -260,8 +310,11 @@ fn may_retry(item: &mut Item, error: &Error, answer: &Live) -> bool {
 }
 
 async fn prepare(api: &LocalApi, item: &mut Item, facts: &mut Facts<'_>) -> Result<Step> {
-    use orch_core::Subresource::{Approval, Binding, Eviction, Finalize, None, Scale, Status};
-    let (write, is_untracked) = (&mut item.write, item.is_untracked);
+    use orch_core::Subresource::{
+        Approval, Binding, EphemeralContainers, Eviction, Finalize, None, Resize, Scale, Status, Token,
+    };
+    let Item { write, is_untracked, is_charged, .. } = item;
+    let is_untracked = *is_untracked;
     let (info, strategy) = facts.kind(&write.key)?;
     let subresource = write.subresource;
     let not_allowed = |what| Err(Error::NotAllowed { kind: info.kind, what });
@@ -273,18 +326,22 @@ async fn prepare(api: &LocalApi, item: &mut Item, facts: &mut Facts<'_>) -> Resu
         (Verb::Create(_), Binding) => Do::Bind,
         (Verb::Create(_), Eviction) => Do::Evict,
         (Verb::Update(_) | Verb::Patch(_), Status | Approval) => Do::Status,
-        (Verb::Update(_) | Verb::Patch(_), None | Scale | Finalize) => Do::Change,
+        (Verb::Create(_), Token) => Do::Token,
+        (Verb::Update(_) | Verb::Patch(_), None | Scale | Finalize | EphemeralContainers | Resize) => {
+            Do::Change
+        }
         (Verb::Delete(_), None) => Do::Delete,
         (Verb::Create(_), _) => return not_allowed("create of that subresource"),
         (Verb::Delete(_), _) => return not_allowed("delete of that subresource"),
         _ => return not_allowed("update of that subresource"),
     };
     let form = write.options.api_version.as_deref().and_then(|version| convert::named(info.kind, version));
-    let of = Of { api, info, strategy, write, form, is_untracked };
+    let of = Of { api, info, strategy, write, form, is_untracked, is_charged };
     match verb {
         Do::Create => of.create(facts).await,
         Do::Bind => of.bind().await,
         Do::Evict => of.evict().await,
+        Do::Token => of.token(facts).await,
         Do::Status => of.status().await,
         Do::Change => of.change(facts).await,
         Do::Delete => of.delete().await,
@@ -295,6 +352,7 @@ enum Do {
     Create,
     Bind,
     Evict,
+    Token,
     Status,
     Change,
     Delete,

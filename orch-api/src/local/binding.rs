@@ -1,12 +1,9 @@
-//! The subresources of a pod that are only created: `binding` and `eviction`.
-//!
-//! After `pkg/registry/core/pod/storage/storage.go` and `eviction.go`; an eviction is a deletion here, budgets are not
-//! looked at.
+//! Assigning a pod to a node: its subresource `binding` (`pkg/registry/core/pod/storage/storage.go`).
 
 use std::sync::Arc;
 
 use orch_core::object::Part;
-use orch_core::{ConflictCause, DeleteOptions, Error, Fault, FaultKind, Live, Propagation, Result, Verb};
+use orch_core::{ConflictCause, Error, Fault, FaultKind, Live, Result, Verb};
 use serde_json::{Value, json};
 
 use super::batch::{Commit, Of, Step};
@@ -47,7 +44,7 @@ impl Of<'_> {
             object = object.with_part(&self.info, Part::Metadata, &metadata)?;
         }
         let answer = Live::spliced(object, Part::Status, Arc::new(status));
-        Ok(Commit::replace(answer, stored.revision()).into())
+        Ok(Commit::replace(answer, &stored).into())
     }
 
     /// The pod's metadata with the labels and annotations of the binding, if that has any.
@@ -87,39 +84,22 @@ impl Of<'_> {
     fn refused(&self, why: String) -> Error {
         Error::Conflict { key: self.key(), cause: ConflictCause::State(why) }
     }
-
-    /// Deletes the pod as the eviction's `deleteOptions` say.
-    pub(super) async fn evict(self) -> Result<Step> {
-        let Verb::Create(eviction) = &self.write.verb else {
-            return Err(self.not_allowed("update of an eviction"));
-        };
-        let mut options = DeleteOptions::default();
-        if let Some(given) = eviction.object_at("deleteOptions") {
-            options.grace_secs = given.number("gracePeriodSeconds");
-            options.propagation = match given.text("propagationPolicy") {
-                "Foreground" => Some(Propagation::Foreground),
-                "Background" => Some(Propagation::Background),
-                "Orphan" => Some(Propagation::Orphan),
-                _ => None,
-            };
-            // The same two names as in metadata.
-            let preconditions = json!({"metadata": given.at("preconditions")});
-            self.write.precondition =
-                metadata::precondition(&self.write.key, &self.write.precondition, &preconditions)?;
-        }
-        self.delete_with(options).await
-    }
 }
 
-/// The condition that the pod has a node (`UpdatePodCondition` of `pkg/api/v1/pod/util.go`).
+/// The condition that the pod has a node.
 fn scheduled(status: &mut Tree, now: &str) {
     let condition =
         json!({"type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": now});
+    put_condition(status, condition);
+}
+
+/// Sets a condition of a pod (`UpdatePodCondition` of `pkg/api/v1/pod/util.go`).
+pub(super) fn put_condition(status: &mut Tree, condition: Value) {
     let Some(Value::Array(conditions)) = status.get_mut("conditions") else {
         status.put("conditions", vec![condition]);
         return;
     };
-    match conditions.iter_mut().find(|condition| condition.text("type") == "PodScheduled") {
+    match conditions.iter_mut().find(|known| known.text("type") == condition.text("type")) {
         Some(old) => *old = condition,
         None => conditions.push(condition),
     }

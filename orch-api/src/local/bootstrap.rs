@@ -32,6 +32,7 @@ impl LocalApi {
     pub async fn bootstrap(&self) -> Result<()> {
         self.load_services().await?;
         definitions::load(self).await?;
+        super::quota::begin(self).await?;
         let namespaces = NAMESPACES.iter().map(|name| {
             let tree = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
             Write::create_tree(kind::NAMESPACES, tree)

@@ -21,7 +21,7 @@ use crate::convert::Form;
 use crate::custom::CustomKind;
 use crate::merge::merged;
 use crate::services::{self, Claim};
-use crate::strategy::{Generation, Strategy};
+use crate::strategy::{self, Generation, Strategy};
 use crate::tree::{Get, Set, Tree, type_of};
 use crate::{defaults, merge_patch};
 
@@ -41,7 +41,19 @@ impl Of<'_> {
         let old = self.spoken(stored.tree());
         let mut new = self.changed(&stored, &old)?;
         self.in_stored_form(&mut new.tree)?;
-        self.replace(&stored, &old, new)
+        let step = self.replace(&stored, &old, new)?;
+        if self.write.subresource == Subresource::Resize
+            && let Step::Commit(commit) = &step
+        {
+            self.admit_resize(&stored, &commit.answer, facts).await?;
+        }
+        Ok(step)
+    }
+
+    /// Whether the write's tree or patch is that of the whole object, though it may change only a part.
+    fn is_of_whole(&self) -> bool {
+        use Subresource::{EphemeralContainers, None, Resize};
+        matches!(self.write.subresource, None | EphemeralContainers | Resize)
     }
 
     pub(super) async fn stored(&self) -> Result<Live> {
@@ -87,16 +99,17 @@ impl Of<'_> {
     /// The object as the client wants it, before the server completes it.
     fn changed(&mut self, stored: &Live, old: &Arc<Value>) -> Result<Patched> {
         let patched = self.patched(stored)?;
-        if self.write.subresource == Subresource::None {
+        let is_of_whole = self.is_of_whole();
+        if is_of_whole {
             self.check_merge()?;
         }
         let once = self.write.precondition.revision.is_some();
         match (self.write.subresource, &mut self.write.verb) {
-            (Subresource::None, Verb::Update(tree)) if once => {
+            (_, Verb::Update(tree)) if is_of_whole && once => {
                 Ok(Arc::unwrap_or_clone(std::mem::take(tree)).into())
             }
-            (Subresource::None, Verb::Update(tree)) => Ok(Value::clone(tree).into()),
-            (Subresource::None, Verb::Patch(Patch::Merge(patch))) if patched.is_none() => {
+            (_, Verb::Update(tree)) if is_of_whole => Ok(Value::clone(tree).into()),
+            (_, Verb::Patch(Patch::Merge(patch))) if is_of_whole && patched.is_none() => {
                 let patch =
                     if once { Arc::unwrap_or_clone(std::mem::take(patch)) } else { Value::clone(patch) };
                 Ok(merged(old, patch).into())
@@ -158,7 +171,7 @@ impl Of<'_> {
             self.abandon(claim.as_ref());
             return Ok(self.remove(stored, answer));
         }
-        Ok(Commit { claim, ..Commit::replace(answer, stored.revision()) }.into())
+        Ok(Commit { claim, ..Commit::replace(answer, stored) }.into())
     }
 
     /// Gives a new state the form of its kind, what is the server's of the old one, and defaults. Returns the managed
@@ -175,6 +188,7 @@ impl Of<'_> {
         }
         (self.strategy.row.defaults)(fields);
         defaults::metadata(fields);
+        strategy::narrow(self.write.subresource, fields, before);
         Ok(given)
     }
 

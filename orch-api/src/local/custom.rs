@@ -148,6 +148,6 @@ impl Of<'_> {
         }
         custom.to_storage(&mut new);
         let object = managed.put(Object::encode(&info, &new)?, Some(stored), &self.api.shared.texts);
-        Ok(Commit::replace(Live::fresh(object, Arc::new(new)), stored.revision()).into())
+        Ok(Commit::replace(Live::fresh(object, Arc::new(new)), stored).into())
     }
 }

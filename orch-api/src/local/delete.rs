@@ -34,29 +34,34 @@ impl Of<'_> {
         self.delete_with(options).await
     }
 
-    pub(super) async fn delete_with(mut self, options: DeleteOptions) -> Result<Step> {
+    async fn delete_with(mut self, options: DeleteOptions) -> Result<Step> {
         let stored = self.stored().await?;
         self.expect(&stored)?;
         self.admit_delete()?;
+        self.delete_from(&stored, options)
+    }
+
+    /// Deletes an object whose last state is given.
+    pub(super) fn delete_from(self, stored: &Live, options: DeleteOptions) -> Result<Step> {
         let deletion = self.strategy.row.deletion;
         let now = self.api.shared.env.now();
         let phase = match deletion {
-            Deletion::Graceful => graceful(&stored, &options, now),
-            Deletion::Phased => phased(&stored, now),
+            Deletion::Graceful => graceful(stored, &options, now),
+            Deletion::Phased => phased(stored, now),
             Deletion::Plain | Deletion::Uncollected => Phase::Now,
         };
         let mut finalizers = removal::finalizers(deletion, &stored.header().finalizers, options.propagation);
         definitions::hold(self.info.kind, &stored, &mut finalizers);
         let due = match phase {
-            Phase::Pending => return Ok(Step::Done(stored)),
+            Phase::Pending => return Ok(Step::Done(stored.clone())),
             Phase::Due { at, grace_secs } => (at, grace_secs),
-            Phase::Now if finalizers.is_empty() => return Ok(self.remove(&stored, stored.clone())),
+            Phase::Now if finalizers.is_empty() => return Ok(self.remove(stored, stored.clone())),
             Phase::Now => (stored.header().deletion.filter(|at| *at <= now).unwrap_or(now), Some(0)),
         };
         if due.1 == Some(0) && finalizers.is_empty() {
-            return Ok(self.remove(&stored, stored.clone()));
+            return Ok(self.remove(stored, stored.clone()));
         }
-        self.mark(&stored, due, &finalizers)
+        self.mark(stored, due, &finalizers)
     }
 
     /// Writes that the object terminates.
@@ -84,16 +89,15 @@ impl Of<'_> {
         }
         if let Some(conditions) = definitions::pending(stored, &metadata::seconds(due.0)) {
             let object = object.with_field(&self.info, Part::Status, "conditions", &conditions)?;
-            return Ok(Commit::replace(Live::from(object), stored.revision()).into());
+            return Ok(Commit::replace(Live::from(object), stored).into());
         }
         let answer = Live::spliced(object, Part::Metadata, Arc::new(metadata));
-        Ok(Commit::replace(answer, stored.revision()).into())
+        Ok(Commit::replace(answer, stored).into())
     }
 
     /// Takes the object out of the store; `answer` is its last state.
     pub(super) fn remove(&self, stored: &Live, answer: Live) -> Step {
-        let mut commit = Commit::delete(stored.clone());
-        commit.answer = answer;
+        let mut commit = Commit::delete(answer, stored);
         if self.info.kind == orch_core::kind::SERVICES
             && let Some(spec) = stored.tree().object_at("spec")
         {

@@ -24,8 +24,18 @@ impl Of<'_> {
         if is_pod {
             ranges.iter().for_each(|range| fill(tree, range));
         }
-        let spec = tree.get("spec").unwrap_or(&Value::Null);
-        for range in ranges.iter() {
+        self.judge_limits(tree.get("spec").unwrap_or(&Value::Null), &ranges)
+    }
+
+    /// Before a pod is resized: nothing is filled in.
+    pub(super) async fn within_limits(&self, tree: &Value, facts: &mut Facts<'_>) -> Result<()> {
+        let ranges = facts.limit_ranges(&self.write.key.namespace).await?;
+        self.judge_limits(tree.get("spec").unwrap_or(&Value::Null), &ranges)
+    }
+
+    fn judge_limits(&self, spec: &Value, ranges: &[Value]) -> Result<()> {
+        let is_pod = self.info.kind == kind::PODS;
+        for range in ranges {
             let why = if is_pod { pod(spec, range) } else { claim(spec, range) };
             match why.as_slice() {
                 [] => {}

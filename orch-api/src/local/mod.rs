@@ -14,17 +14,21 @@ mod create;
 mod custom;
 mod definitions;
 mod delete;
+mod evict;
 mod facts;
 mod limits;
 mod managed;
 mod metadata;
 mod patched;
+mod quota;
 mod recent;
 mod removal;
+mod resize;
 mod service_account;
 mod settle;
 mod status;
 mod texts;
+mod token;
 
 #[cfg(test)]
 mod tests;
@@ -45,7 +49,9 @@ use self::recent::Recent;
 use self::texts::Texts;
 #[cfg(feature = "rest")]
 pub(crate) use self::{admission::terminating, create::REVISION_SET};
+use crate::quota::{Counting, Quotas};
 use crate::services::Allocator;
+use crate::tokens::TokenSigner;
 
 /// The range of cluster addresses by default, kubeadm's.
 const SERVICE_RANGE: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(10, 96, 0, 0), 12);
@@ -92,6 +98,8 @@ struct Shared {
     definitions: Definitions,
     toleration_secs: i64,
     has_accounts: bool,
+    tokens: Option<Arc<dyn TokenSigner>>,
+    quotas: Quotas,
 }
 
 /// What a [`LocalApi`] is made of.
@@ -103,6 +111,8 @@ pub struct LocalApiBuilder {
     service_range: IpNet,
     toleration_secs: i64,
     has_accounts: bool,
+    tokens: Option<Arc<dyn TokenSigner>>,
+    counting: Counting,
     user: User,
 }
 
@@ -126,6 +136,19 @@ impl LocalApiBuilder {
         self
     }
 
+    /// Somebody else counts what namespaces use of their quotas and writes it into the quotas' status, as Kubernetes' quota
+    /// controller does: writes are judged by what the status says, and added to it. By default the Api counts itself.
+    pub fn quotas_counted_elsewhere(mut self) -> Self {
+        self.counting = Counting::Elsewhere;
+        self
+    }
+
+    /// Who signs tokens of service accounts. Without, they have no subresource `token`.
+    pub fn tokens(mut self, signer: Arc<dyn TokenSigner>) -> Self {
+        self.tokens = Some(signer);
+        self
+    }
+
     /// Who acts; `system:admin` of `system:masters` by default.
     pub fn user(mut self, user: User) -> Self {
         self.user = user;
@@ -137,7 +160,7 @@ impl LocalApiBuilder {
     pub fn build(self) -> LocalApi {
         let env = self.env.child("api");
         let services = Allocator::new(self.service_range, env.child("services"));
-        let Self { store, registry, toleration_secs, has_accounts, user, .. } = self;
+        let Self { store, registry, toleration_secs, has_accounts, tokens, counting, user, .. } = self;
         let shared = Shared {
             store,
             env,
@@ -148,6 +171,8 @@ impl LocalApiBuilder {
             definitions: Definitions::default(),
             toleration_secs,
             has_accounts,
+            tokens,
+            quotas: Quotas::new(counting),
         };
         LocalApi { shared: Arc::new(shared), user }
     }
@@ -166,6 +191,8 @@ impl LocalApi {
             service_range,
             toleration_secs: TOLERATION_SECS,
             has_accounts: false,
+            tokens: None,
+            counting: Counting::default(),
             user,
         }
     }

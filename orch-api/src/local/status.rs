@@ -55,7 +55,7 @@ impl Of<'_> {
             self.judge(&stored, &new)?;
         }
         let answer = Live::spliced(object, Part::Status, Arc::new(new));
-        Ok(Commit::replace(answer, stored.revision()).into())
+        Ok(Commit::replace(answer, &stored).into())
     }
 
     /// The status as the client wants it; `None` when the write says nothing about it.

@@ -3,10 +3,13 @@
 mod admission;
 mod any;
 mod custom;
+mod evict;
 mod faults;
 mod kinds;
 mod patches;
+mod quota;
 mod service_account;
+mod subresources;
 
 use std::sync::Arc;
 

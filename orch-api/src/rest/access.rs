@@ -9,6 +9,7 @@ use orch_core::{Str, User};
 use serde_json::Value;
 
 use super::status::Status;
+use super::target::percent_decoded;
 
 /// The name of whoever shows no certificate.
 pub const ANONYMOUS: &str = "system:anonymous";
@@ -233,7 +234,15 @@ pub(super) async fn check(authorizer: &dyn Authorizer, user: &User, what: &Attri
     }
 }
 
-/// The user that a request acts as: `Impersonate-User` and `Impersonate-Group`, when the caller may.
+/// What else is said of whom a request acts as: `Impersonate-Extra-<key>`.
+fn extra(headers: &HeaderMap) -> impl Iterator<Item = (String, String)> {
+    headers.iter().filter_map(|(name, value)| {
+        let key = name.as_str().strip_prefix("impersonate-extra-")?;
+        Some((percent_decoded(key)?, value.to_str().ok()?.to_owned()))
+    })
+}
+
+/// The user that a request acts as: `Impersonate-User`, `-Group`, `-Uid` and `-Extra-…`, when the caller may.
 ///
 /// # Errors
 /// 403 when it may not; 400 for a group without a user.
@@ -248,7 +257,7 @@ pub(super) async fn acting(
     let (names, groups) = (all("impersonate-user"), all("impersonate-group"));
     let Some(name) = names.first().filter(|name| !name.is_empty()) else {
         let others = ["impersonate-group", "impersonate-uid"];
-        if others.iter().any(|name| headers.contains_key(*name)) {
+        if others.iter().any(|name| headers.contains_key(*name)) || extra(headers).next().is_some() {
             return Err(Status::bad_request(
                 "requested impersonation of a group or uid without impersonating a user",
             ));
@@ -267,7 +276,21 @@ pub(super) async fn acting(
         let what = Attributes::resource("impersonate", "", "v1", "groups").name(group);
         check(authorizer, &user, &what).await?;
     }
+    const GROUP: &str = "authentication.k8s.io";
+    let uid = all("impersonate-uid").into_iter().next().filter(|uid| !uid.is_empty());
+    if let Some(uid) = &uid {
+        check(authorizer, &user, &Attributes::resource("impersonate", GROUP, "v1", "uids").name(uid)).await?;
+    }
+    for (key, value) in extra(headers) {
+        let what =
+            Attributes::resource("impersonate", GROUP, "v1", "userextras").subresource(&key).name(&value);
+        check(authorizer, &user, &what).await?;
+    }
     let mut acting = User::new(name.as_str());
+    acting.uid = uid.unwrap_or_default().into();
+    for (key, value) in extra(headers) {
+        acting.extra.entry(key.into()).or_default().push(value.into());
+    }
     acting.groups = groups.iter().map(|group| group.as_str().into()).collect();
     if let (Some((namespace, _)), true) = (service_account, groups.is_empty()) {
         let group = format!("system:serviceaccounts:{namespace}");
@@ -300,6 +323,10 @@ mod tests {
             "users \"jane\" is forbidden: User \"joe\" cannot impersonate resource \"users\" in API group \"\" at the \
              cluster scope"
         );
+        headers.insert("impersonate-uid", "u1".parse().unwrap());
+        headers.insert("impersonate-extra-example.com%2fscope", "all".parse().unwrap());
+        let jane = acting(&Masters, admin(), &headers).await.unwrap();
+        assert_eq!((&*jane.uid, &*jane.extra["example.com/scope"][0]), ("u1", "all"));
         headers.remove("impersonate-user");
         assert_eq!(acting(&Masters, admin(), &headers).await.unwrap_err().code(), 400);
     }

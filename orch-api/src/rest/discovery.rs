@@ -115,6 +115,14 @@ fn converted(registry: &Registry) -> impl Iterator<Item = (&'static convert::For
     elsewhere.filter_map(|form| Some((form, registry.get(form.stored)?)))
 }
 
+/// Every group and version that is served.
+pub(super) fn group_versions(registry: &Registry) -> Vec<(String, String)> {
+    let of = |(group, versions): (String, Vec<(String, Vec<Resource>)>)| {
+        versions.into_iter().map(move |(version, _)| (group.clone(), version))
+    };
+    groups(registry).into_iter().flat_map(of).collect()
+}
+
 /// Whether there is such a group and version.
 pub(super) fn serves(registry: &Registry, group: &str, version: &str) -> bool {
     let is_named = |info: &Arc<KindInfo>| {
@@ -162,7 +170,9 @@ fn resources(info: &KindInfo, version: &str) -> Vec<Resource> {
             Subresource::Scale => of("autoscaling", "v1", "Scale", &["get", "patch", "update"]),
             Subresource::Eviction => of("policy", "v1", "Eviction", &["create"]),
             Subresource::Binding => of("", "", "Binding", &["create"]),
+            Subresource::Token => of("authentication.k8s.io", "v1", "TokenRequest", &["create"]),
             Subresource::Finalize => own(&["update"]),
+            Subresource::Log => own(&["get"]),
             _ => own(&["get", "patch", "update"]),
         };
         all.push(Resource {

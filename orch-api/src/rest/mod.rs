@@ -4,11 +4,12 @@
 //! - [`Server`]: the same over TLS, with the certificates of a [`Authority`] of its own.
 //! - [`Authorizer`]: who may do what.
 //!
-//! Not the semantics of writes: those are the Api's. What is not served: protobuf answers, the streams of containers
-//! (`exec`, `log`), proxies. Invariants: every answer is one that Kubernetes' API server could give; nothing from outside
+//! Not the semantics of writes: those are the Api's. What is not served: protobuf answers, `exec` and the
+//! other streams into containers, proxies. Invariants: every answer is one that Kubernetes' API server could give; nothing from outside
 //! makes it panic; what a client sends and is sent is bounded.
 
 mod access;
+mod bearer;
 mod body;
 mod call;
 mod decode;
@@ -18,6 +19,8 @@ mod go_json;
 mod grants;
 mod gzip;
 mod health;
+mod issuer;
+mod log;
 mod metrics;
 mod negotiate;
 mod openapi;
@@ -33,6 +36,7 @@ mod roles;
 mod scale;
 mod serve;
 mod service;
+mod start;
 mod status;
 mod table;
 mod target;
@@ -40,6 +44,7 @@ mod tls;
 mod token;
 mod verb;
 mod version;
+mod warnings;
 mod watch;
 mod write;
 
@@ -47,9 +52,11 @@ mod write;
 mod tests;
 
 pub use access::{ANONYMOUS, Attributes, Authorizer, Decision, MASTERS, Masters};
+pub use bearer::{Authenticated, Authenticator, ServiceAccountTokens, TokenError, TokenKey};
 pub use body::{Body, BodyError, MAX_BYTES};
 pub use health::Check;
 pub use rbac::Rbac;
 pub use serve::{ServeError, Server};
 pub use service::{Rest, RestBuilder};
+pub use start::bootstrap;
 pub use tls::{Authority, Identity, TlsError};

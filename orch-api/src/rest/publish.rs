@@ -1,4 +1,4 @@
-//! Tells the cluster where its API server is: the Service `kubernetes` and its EndpointSlice, which no controller makes
+//! Tells the cluster where its API server is: the Service `kubernetes`, its Endpoints and EndpointSlice, which no controller makes
 //! (`pkg/controlplane/controller/kubernetesservice`, `pkg/controlplane/reconcilers`).
 //!
 //! Invariant: after it was told, the slice has this address and no other.
@@ -15,6 +15,7 @@ const NAMESPACE: &str = "default";
 /// What the Api says; some of it may be done then, and may be done again.
 pub(super) async fn publish(api: &dyn Api, address: SocketAddr) -> Result<()> {
     make(api, kind::SERVICES, service(address)).await?;
+    make(api, kind::ENDPOINTS, endpoints(address)).await?;
     make(api, kind::ENDPOINT_SLICES, slice(address)).await
 }
 
@@ -34,6 +35,14 @@ fn service(address: SocketAddr) -> Value {
         "metadata": {"name": NAME, "namespace": NAMESPACE, "labels": {"component": "apiserver", "provider": "kubernetes"}},
         "spec": {"type": "ClusterIP", "sessionAffinity": "None", "ports": [
             {"name": "https", "protocol": "TCP", "port": 443, "targetPort": address.port()}]}})
+}
+
+/// The older form of the slice, which nobody mirrors into a second one.
+fn endpoints(address: SocketAddr) -> Value {
+    json!({"apiVersion": "v1", "kind": "Endpoints",
+        "metadata": {"name": NAME, "namespace": NAMESPACE, "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"}},
+        "subsets": [{"addresses": [{"ip": address.ip().to_string()}],
+            "ports": [{"name": "https", "protocol": "TCP", "port": address.port()}]}]})
 }
 
 fn slice(address: SocketAddr) -> Value {

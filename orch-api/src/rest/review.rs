@@ -11,6 +11,7 @@ use orch_core::{Fault, FaultKind, Kind, User, kind};
 use serde_json::{Value, json};
 
 use super::access::{Attributes, Decision};
+use super::bearer::TokenError;
 use super::body::{self, Answer};
 use super::call::api_version;
 use super::decode::decode;
@@ -35,15 +36,18 @@ pub(super) enum Review {
     SelfSubjectAccess,
     /// May somebody, in this namespace?
     LocalSubjectAccess,
+    /// What may I, in a namespace?
+    SelfSubjectRules,
 }
 
 impl Review {
-    const ALL: [(Self, Kind, &'static str); 5] = [
+    const ALL: [(Self, Kind, &'static str); 6] = [
         (Self::Token, kind::TOKEN_REVIEWS, "TokenReview"),
         (Self::SelfSubject, kind::SELF_SUBJECT_REVIEWS, "SelfSubjectReview"),
         (Self::SubjectAccess, kind::SUBJECT_ACCESS_REVIEWS, "SubjectAccessReview"),
         (Self::SelfSubjectAccess, kind::SELF_SUBJECT_ACCESS_REVIEWS, "SelfSubjectAccessReview"),
         (Self::LocalSubjectAccess, kind::LOCAL_SUBJECT_ACCESS_REVIEWS, "LocalSubjectAccessReview"),
+        (Self::SelfSubjectRules, kind::SELF_SUBJECT_RULES_REVIEWS, "SelfSubjectRulesReview"),
     ];
 
     /// The question that a path names.
@@ -86,21 +90,22 @@ impl Review {
             "metadata": decoded.tree.at("metadata").cloned().unwrap_or_else(|| json!({}))});
         let spec = decoded.tree.at("spec").cloned().unwrap_or_else(|| json!({}));
         tree["status"] = self.status(shared, &request, &spec).await?;
-        if self != Self::SelfSubject {
-            tree["spec"] = spec;
+        match self {
+            Self::SelfSubject => {}
+            Self::SelfSubjectRules => tree["spec"] = json!({}),
+            _ => tree["spec"] = spec,
         }
         Ok(body::tree(201, form.encoding, &tree))
     }
 
     async fn status(self, shared: &Shared, request: &Request, spec: &Value) -> Result<Value, Status> {
         match self {
-            // No tokens are known yet: each is a wrong one.
-            Self::Token => Ok(json!({"user": {}, "error": "invalid bearer token"})),
-            Self::SelfSubject => {
-                let user = &request.user;
-                let groups: Vec<&str> = user.groups.iter().map(|group| &**group).collect();
-                Ok(json!({"userInfo": {"username": &*user.name, "groups": groups}}))
-            }
+            Self::Token => Ok(token(shared, spec).await),
+            Self::SelfSubject => Ok(json!({"userInfo": user_info(&request.user)})),
+            Self::SelfSubjectRules => match spec.text("namespace") {
+                "" => Err(Status::bad_request("no namespace on request")),
+                namespace => Ok(rules(&shared.authorizer.rules(&request.user, namespace).await)),
+            },
             _ => {
                 let user = self.subject(request, spec)?;
                 let what = self.attributes(request, spec)?;
@@ -160,6 +165,57 @@ impl Review {
             }
         }
     }
+}
+
+/// Whose a token is (`pkg/registry/authentication/tokenreview/storage.go`).
+async fn token(shared: &Shared, spec: &Value) -> Value {
+    let audiences: Vec<String> =
+        spec.list("audiences").iter().filter_map(Value::as_str).map(str::to_owned).collect();
+    let known = match &shared.authenticator {
+        Some(authenticator) => authenticator.authenticate(spec.text("token"), &audiences).await,
+        None => Err(TokenError::Unknown),
+    };
+    match known {
+        Ok(known) => {
+            json!({"authenticated": true, "user": user_info(&known.user), "audiences": known.audiences})
+        }
+        Err(TokenError::Unknown) => json!({"user": {}, "error": TokenError::Unknown.to_string()}),
+        Err(why) => json!({"user": {}, "error": format!("[{}, {why}]", TokenError::Unknown)}),
+    }
+}
+
+/// Rules of roles, those for resources and those for paths apart
+/// (`pkg/registry/authorization/selfsubjectrulesreview/rest.go`).
+fn rules(held: &[Value]) -> Value {
+    let (mut resources, mut paths) = (Vec::new(), Vec::new());
+    for rule in held {
+        let part = |fields: &[&str]| -> Value {
+            let set = fields.iter().filter(|field| !rule.is_unset(field));
+            set.map(|field| ((*field).to_owned(), rule[*field].clone())).collect()
+        };
+        if !rule.is_unset("resources") {
+            resources.push(part(&["verbs", "apiGroups", "resources", "resourceNames"]));
+        }
+        if !rule.is_unset("nonResourceURLs") {
+            paths.push(part(&["verbs", "nonResourceURLs"]));
+        }
+    }
+    json!({"resourceRules": resources, "nonResourceRules": paths, "incomplete": false})
+}
+
+/// A user as `authentication.k8s.io` has it; what is empty is left out.
+fn user_info(user: &User) -> Value {
+    let mut info = json!({"username": &*user.name});
+    if !user.uid.is_empty() {
+        info["uid"] = json!(&*user.uid);
+    }
+    if !user.groups.is_empty() {
+        info["groups"] = json!(user.groups);
+    }
+    if !user.extra.is_empty() {
+        info["extra"] = json!(user.extra);
+    }
+    info
 }
 
 /// The questions, as discovery lists them.

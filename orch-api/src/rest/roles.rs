@@ -1,7 +1,8 @@
 //! The roles and bindings that every cluster has from its first moment (`roles.txt`).
 //!
-//! Not the roles of Kubernetes' controllers: ours are no users of the REST API. Nobody aggregates roles yet: `admin`, `edit` and
-//! `view` are there, and without rules. Invariant: what is there is left as it is.
+//! Not the roles of Kubernetes' controllers: ours are no users of the REST API. `admin`, `edit` and `view` are made without rules: a
+//! controller aggregates them (`orch-controllers`, `clusterrole`).
+//! Invariant: what is there is left as it is.
 
 use orch_core::{Api, Error, Result, Write, kind};
 use serde_json::{Value, json};

@@ -13,10 +13,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderValue};
 use http::{Method, Request, Response};
-use orch_core::{Api, Env, User};
+use orch_core::{Api, Env, PodLogs, User};
 use tokio::sync::Semaphore;
 
 use super::access::{self, Attributes, Authorizer, Masters};
+use super::bearer::Authenticator;
 use super::body::{self, Answer, Body, BodyError};
 use super::call::Call;
 use super::health::Check;
@@ -24,7 +25,7 @@ use super::metrics::{self, Metrics, Place};
 use super::query::Query;
 use super::status::Status;
 use super::target::{self, Target};
-use super::{discovery, gzip, health, openapi, review, verb, version};
+use super::{discovery, gzip, health, issuer, openapi, review, verb, version};
 
 /// Requests at work at once by default, reads and writes together (`--max-requests-inflight` and
 /// `--max-mutating-requests-inflight`). A watch counts until it is open.
@@ -69,6 +70,8 @@ pub(super) struct Shared {
     pub(super) api: Arc<dyn Api>,
     pub(super) env: Env,
     pub(super) authorizer: Arc<dyn Authorizer>,
+    pub(super) authenticator: Option<Arc<dyn Authenticator>>,
+    pub(super) logs: Option<Arc<dyn PodLogs>>,
     pub(super) checks: Vec<Arc<dyn Check>>,
     pub(super) metrics: Metrics,
     in_flight: Semaphore,
@@ -92,6 +95,8 @@ pub struct RestBuilder {
     api: Arc<dyn Api>,
     env: Env,
     authorizer: Arc<dyn Authorizer>,
+    authenticator: Option<Arc<dyn Authenticator>>,
+    logs: Option<Arc<dyn PodLogs>>,
     checks: Vec<Arc<dyn Check>>,
     in_flight: usize,
 }
@@ -100,6 +105,18 @@ impl RestBuilder {
     /// Who may do what; [`Masters`] by default.
     pub fn authorizer(mut self, authorizer: impl Authorizer) -> Self {
         self.authorizer = Arc::new(authorizer);
+        self
+    }
+
+    /// Who shows bearer tokens; without, none is good.
+    pub fn authenticator(mut self, authenticator: impl Authenticator) -> Self {
+        self.authenticator = Some(Arc::new(authenticator));
+        self
+    }
+
+    /// Where logs of pods come from; without, they are unavailable.
+    pub fn logs(mut self, logs: Arc<dyn PodLogs>) -> Self {
+        self.logs = Some(logs);
         self
     }
 
@@ -119,9 +136,10 @@ impl RestBuilder {
     /// The service.
     #[must_use]
     pub fn build(self) -> Rest {
-        let Self { api, env, authorizer, checks, in_flight } = self;
+        let Self { api, env, authorizer, authenticator, logs, checks, in_flight } = self;
         let in_flight = Semaphore::new(in_flight);
-        let shared = Shared { api, env, authorizer, checks, metrics: Metrics::default(), in_flight };
+        let metrics = Metrics::default();
+        let shared = Shared { api, env, authorizer, authenticator, logs, checks, metrics, in_flight };
         Rest { shared: Arc::new(shared), user: None }
     }
 }
@@ -130,7 +148,16 @@ impl Rest {
     /// A server over an Api; `env` gives it clock and randomness.
     pub fn builder(api: Arc<dyn Api>, env: &Env) -> RestBuilder {
         let env = env.child("rest");
-        RestBuilder { api, env, authorizer: Arc::new(Masters), checks: Vec::new(), in_flight: IN_FLIGHT }
+        let authorizer = Arc::new(Masters);
+        RestBuilder {
+            api,
+            env,
+            authorizer,
+            authenticator: None,
+            logs: None,
+            checks: Vec::new(),
+            in_flight: IN_FLIGHT,
+        }
     }
 
     /// The same server, for which requests that do not say who asks come from that user: for use in the process.
@@ -183,12 +210,7 @@ impl Rest {
         B::Error: Into<BodyError>,
     {
         let (parts, body) = request.into_parts();
-        let known = parts.extensions.get::<User>().or(self.user.as_ref()).cloned();
-        let is_untrusted = parts.extensions.get::<Untrusted>().is_some();
-        if is_untrusted || parts.headers.contains_key(AUTHORIZATION) && known.is_none() {
-            return Err(Status::unauthorized());
-        }
-        let user = known.map_or_else(access::anonymous, access::authenticated);
+        let user = self.who(&parts).await?;
         let permit = self.shared.in_flight.try_acquire();
         if permit.is_err() && !access::is_master(&user) {
             return Err(Status::too_many());
@@ -221,6 +243,33 @@ impl Rest {
         }
     }
 
+    /// Who asks: by certificate, else by token.
+    ///
+    /// # Errors
+    /// 401.
+    async fn who(&self, parts: &http::request::Parts) -> Result<User, Status> {
+        if parts.extensions.get::<Untrusted>().is_some() {
+            return Err(Status::unauthorized());
+        }
+        if let Some(known) = parts.extensions.get::<User>().or(self.user.as_ref()) {
+            return Ok(access::authenticated(known.clone()));
+        }
+        let Some(header) = parts.headers.get(AUTHORIZATION) else { return Ok(access::anonymous()) };
+        let header = header.to_str().unwrap_or_default().split_once(' ');
+        let token =
+            header.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token);
+        let (Some(token), Some(authenticator)) = (token, &self.shared.authenticator) else {
+            return Err(Status::unauthorized());
+        };
+        match authenticator.authenticate(token.trim(), &[]).await {
+            Ok(known) => Ok(access::authenticated(known.user)),
+            Err(error) => {
+                tracing::debug!(%error, "a token is not good");
+                Err(Status::unauthorized())
+            }
+        }
+    }
+
     async fn path(
         &self,
         path: &[String],
@@ -244,6 +293,8 @@ impl Rest {
                 Ok(health::answer(shared, root, rest.first().copied(), query).await)
             }
             ["metrics"] => Ok(metrics::answer(shared).await),
+            [".well-known", "openid-configuration"] => Ok(issuer::configuration(shared)),
+            ["openid", "v1", "jwks"] => Ok(issuer::keys(shared)),
             ["api" | "apis", ..] => discovery::answer(shared, path, &parts.headers),
             ["openapi", "v2"] => openapi::v2(shared, &parts.headers),
             ["openapi", "v3", ..] => Ok(openapi::answer(shared, &path[2..])),

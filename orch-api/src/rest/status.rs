@@ -4,9 +4,10 @@
 //! The only place where an error becomes HTTP. Invariant: the code is that of the reason, by the one table of
 //! [`orch_core::Reason`].
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use orch_core::{ConflictCause, Error, Fault, Key, KindInfo, PatchFault, Reason, Registry};
+use orch_core::{ConflictCause, DisruptionCause, Error, Fault, Key, KindInfo, PatchFault, Reason, Registry};
 use serde_json::{Map, Value, json};
 
 /// A refusal, or a success without an object.
@@ -188,7 +189,9 @@ impl Status {
             Error::Ahead { requested, current } => Self::ahead(requested.0, current.0),
             Error::BadPage => Self::bad_request("invalid continue token: continue key is not valid"),
             Error::Invalid { key, faults } => {
-                let info = registry.get(key.kind);
+                // What is answered and not stored is in no registry.
+                let answered = || orch_core::reviews().into_iter().find(|info| info.kind == key.kind);
+                let info = registry.get(key.kind).or_else(|| answered().map(Arc::new));
                 let kind = info.as_ref().map_or(key.kind.resource(), |info| &*info.name);
                 Self::invalid(kind, key.kind.group(), &key.name, faults)
             }
@@ -203,6 +206,18 @@ impl Status {
                 status.retry_after = Some(retry_after.unwrap_or(Duration::from_secs(1)));
                 let secs = status.retry_after.map_or(1, |after| after.as_secs());
                 status.with_details(json!({"retryAfterSeconds": secs}))
+            }
+            Error::Disruption { why: DisruptionCause::Several, .. } => {
+                Self::unknown(DisruptionCause::Several.to_string())
+            }
+            Error::Disruption { why, retry_after, .. } => {
+                let message = "Cannot evict pod as it would violate the pod's disruption budget.";
+                let mut status = Self::failure(Reason::TooManyRequests, message);
+                status.retry_after = *retry_after;
+                if let Some(after) = retry_after {
+                    status = status.with_details(json!({"retryAfterSeconds": after.as_secs()}));
+                }
+                status.cause("DisruptionBudget", &why.to_string(), "")
             }
             Error::Patch { fault, why, .. } => unpatched(*fault, why),
             Error::TooLarge { limit, .. } => Self::too_large(*limit),

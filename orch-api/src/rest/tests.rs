@@ -9,6 +9,7 @@ mod lists;
 mod metrics;
 mod patches;
 mod socket;
+mod tokens;
 mod total;
 mod verbs;
 mod watches;

@@ -15,7 +15,7 @@ use super::query::Query;
 use super::service::{Seen, Shared};
 use super::status::Status;
 use super::target::ResourceTarget;
-use super::{delete, discovery, negotiate, read, scale, watch, write};
+use super::{delete, discovery, log, negotiate, read, scale, watch, write};
 use crate::convert;
 use crate::custom::CustomKind;
 
@@ -73,15 +73,17 @@ fn decide(info: &KindInfo, request: &Request) -> Result<(Do, Subresource), Statu
     };
     let in_one_place = !info.is_namespaced() || !everywhere;
     let (is_whole, is_collected) = (part == Subresource::None, info.kind != kind::NAMESPACES);
-    let is_read =
-        part != Subresource::Binding && part != Subresource::Eviction && part != Subresource::Finalize;
+    use Subresource::{Binding, Eviction, Finalize, Log, Token};
+    let is_made = matches!(part, Binding | Eviction | Token);
+    let is_read = !is_made && part != Finalize;
     Ok(match name(&request.method, target, &request.query) {
         "watch" => (Do::Watch, part),
         "list" => (Do::List, part),
         "get" if is_read && matches!(request.method, Method::GET | Method::HEAD) => (Do::Get, part),
         "create" if is_collection && in_one_place => (Do::Create, part),
-        "create" if matches!(part, Subresource::Binding | Subresource::Eviction) => (Do::Create, part),
-        "update" if !is_collection && (is_read || part == Subresource::Finalize) => (Do::Update, part),
+        "create" if is_made => (Do::Create, part),
+        _ if part == Log => return Err(Status::no_method()),
+        "update" if !is_collection && (is_read || part == Finalize) => (Do::Update, part),
         "patch" if !is_collection && is_read => (Do::Patch, part),
         "delete" if is_whole => (Do::Delete, part),
         "deletecollection" if in_one_place && is_collected => (Do::DeleteCollection, part),
@@ -146,6 +148,9 @@ where
     let place = place(what, part, &found, &request);
     seen.place = Some(place.clone());
     seen.is_dry_run = request.query.has("dryRun");
+    if (what, part) == (Do::Get, Subresource::Log) {
+        return log::get(shared, &request).await;
+    }
     let form = negotiate::objects(&request.headers)?;
     let mut call = shared.call(request, found, form, place);
     if let Some(warning) = call.custom().and_then(|(_, version)| version.warning.clone()) {

@@ -14,7 +14,7 @@ use super::call::Call;
 use super::decode::{Decoded, decode};
 use super::query::{Writing, write_options};
 use super::status::{Doing, Status};
-use super::{grants, negotiate, output, scale};
+use super::{grants, negotiate, output, scale, warnings};
 use crate::schema::{self, FaultReason, TypeRef};
 use crate::strategy::Strategy;
 use crate::tree::{Get, Set, type_of};
@@ -26,6 +26,7 @@ fn body_kind(call: &Call, part: Subresource) -> (String, Option<TypeRef>) {
         Subresource::Scale => of("autoscaling", "Scale"),
         Subresource::Binding => of("", "Binding"),
         Subresource::Eviction => of("policy", "Eviction"),
+        Subresource::Token => of("authentication.k8s.io", "TokenRequest"),
         _ => (call.info.name.to_string(), call.ty()),
     }
 }
@@ -96,7 +97,11 @@ pub(super) async fn create(mut call: Call, part: Subresource, body: Bytes) -> An
     let is_whole = part == Subresource::None;
     let name = tree.object_at("metadata").map_or("", |metadata| metadata.text("name"));
     let key = if is_whole { call.named(name) } else { call.key() };
-    if !is_whole && !name.is_empty() && name != &*key.name {
+    if part == Subresource::Eviction && name != &*key.name {
+        return Err(Status::bad_request("name in URL does not match name in Eviction object"));
+    }
+    // A request for a token has words of its own for that.
+    if !is_whole && part != Subresource::Token && !name.is_empty() && name != &*key.name {
         let why =
             format!("the name of the object ({name}) does not match the name on the URL ({})", key.name);
         return Err(Status::bad_request(why));
@@ -106,7 +111,11 @@ pub(super) async fn create(mut call: Call, part: Subresource, body: Bytes) -> An
     let doing = if part == Subresource::Binding { Doing::Bind } else { Doing::Write };
     let live = grants::write(&call, write, doing).await?;
     if is_whole {
+        call.warnings.extend(warnings::of(call.info.kind, &live.tree()));
         return output::object(&call, 201, live.object());
+    }
+    if part == Subresource::Token {
+        return Ok(output::warn(&call, super::body::tree(201, call.form.encoding, &live.tree())));
     }
     Ok(super::body::status(&Status::done(201)))
 }

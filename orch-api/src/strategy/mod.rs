@@ -4,6 +4,7 @@
 //! other object. Kinds that the table does not know have the row of custom resources.
 
 mod more;
+mod narrow;
 mod pod;
 mod qos;
 
@@ -11,7 +12,9 @@ mod qos;
 mod tests;
 
 pub(crate) use more::approve;
+pub(crate) use narrow::narrow;
 pub(crate) use pod::grace_secs;
+pub(crate) use qos::qos_class;
 
 use orch_core::{KindInfo, Subresource};
 use serde_json::{Value, json};

@@ -11,7 +11,7 @@ const COMPUTE: [&str; 2] = ["cpu", "memory"];
 
 /// `Guaranteed` when every container has limits for cpu and memory and requests the same; `BestEffort` when none has
 /// either; `Burstable` otherwise.
-pub(super) fn qos_class(spec: &Tree) -> &'static str {
+pub(crate) fn qos_class(spec: &Tree) -> &'static str {
     // Resources of the whole pod decide alone.
     if let Some(resources) =
         spec.object_at("resources").filter(|r| !r.is_unset("requests") || !r.is_unset("limits"))

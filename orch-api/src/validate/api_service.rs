@@ -117,6 +117,21 @@ pub(super) fn local_access_review(object: &At<'_, '_>) {
 /// A review of one's own rules in a namespace, or of who one is, asks for nothing that could be wrong.
 pub(super) fn any_review(_: &At<'_, '_>) {}
 
+/// Seconds that a token is good for at least.
+const TOKEN_SECS_MIN: i64 = 600;
+
+/// A request for a token (`pkg/apis/authentication/validation`).
+pub(super) fn token_request(object: &At<'_, '_>) {
+    let spec = object.field("spec");
+    let secs = spec.field("expirationSeconds");
+    if secs.number() < TOKEN_SECS_MIN {
+        secs.invalid_number("may not specify a duration less than 10 minutes");
+    }
+    if secs.number() > 1 << 32 {
+        secs.invalid_number("may not specify a duration larger than 2^32 seconds");
+    }
+}
+
 /// A review of a token.
 pub(super) fn token_review(object: &At<'_, '_>) {
     let spec = object.field("spec");

@@ -158,6 +158,7 @@ const KINDS: &[Rules] = rules! {
     CUSTOM_RESOURCE_DEFINITIONS Cluster
         definition::definition, definition::definition_update, definition::definition_status;
     API_SERVICES Cluster api_service::api_service, api_service::api_service_update, api_service::api_service_status;
+    TOKEN_REQUESTS Namespaced api_service::token_request, unchanged;
     TOKEN_REVIEWS Cluster api_service::token_review, unchanged;
     SELF_SUBJECT_REVIEWS Cluster api_service::any_review, unchanged;
     SUBJECT_ACCESS_REVIEWS Cluster api_service::access_review, unchanged;
@@ -203,6 +204,8 @@ fn update(rules: Option<&Rules>, new: &At<'_, '_>, old: &Value, subresource: Sub
         (Subresource::Status, Some(status)) => status(&change),
         (Subresource::Finalize, _) => cluster::namespace_finalize(&change),
         (Subresource::Approval, _) => certificate::request_approval(&change),
+        (Subresource::EphemeralContainers, _) => pod::update::ephemeral_containers_update(&change),
+        (Subresource::Resize, _) => pod::resize::pod_resize(&change),
         _ => (rules.update)(&change),
     }
 }

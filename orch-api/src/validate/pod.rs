@@ -12,6 +12,7 @@ mod env;
 mod mounts;
 mod probes;
 mod projected;
+pub(super) mod resize;
 pub(super) mod resources;
 pub(super) mod scheduling;
 mod security;

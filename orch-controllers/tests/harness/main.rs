@@ -10,6 +10,8 @@
 #![expect(clippy::needless_pass_by_value, reason = "values made in place read better in tests")]
 
 #[cfg(test)]
+mod clusterrole;
+#[cfg(test)]
 mod deployment;
 #[cfg(test)]
 mod endpointslice;

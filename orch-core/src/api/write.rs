@@ -10,7 +10,8 @@ use crate::{Key, Kind, Revision, Str, Subresource};
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Verb {
-    /// Creates the object from a tree. On the subresources `binding` and `eviction` the tree is a `Binding` or `Eviction`.
+    /// Creates the object from a tree. On the subresources `binding` and `eviction` the tree is a `Binding` or `Eviction`. On
+    /// `token` it is a `TokenRequest`, nothing is stored, and the answer is the request with its token, not the account.
     Create(Arc<Value>),
     /// Replaces the object, or its subresource, by a tree.
     Update(Arc<Value>),

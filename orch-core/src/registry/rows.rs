@@ -139,6 +139,7 @@ static STORED: &[Row] = &[
 ];
 
 static ANSWERED: &[Row] = &[
+    row(kind::TOKEN_REQUESTS, "TokenRequest", Namespaced),
     row(kind::TOKEN_REVIEWS, "TokenReview", Cluster),
     row(kind::SELF_SUBJECT_REVIEWS, "SelfSubjectReview", Cluster),
     row(kind::SUBJECT_ACCESS_REVIEWS, "SubjectAccessReview", Cluster),
@@ -152,8 +153,8 @@ pub(super) fn stored() -> impl Iterator<Item = KindInfo> {
     STORED.iter().map(Row::info)
 }
 
-/// The kinds of which an object is created to be answered and never stored: reviews of users and of access. No
-/// [`Registry`](crate::Registry) holds them, for nobody can read, list or watch them.
+/// The kinds of which an object is created to be answered and never stored: reviews of users and of access, and requests
+/// for tokens. No [`Registry`](crate::Registry) holds them, for nobody can read, list or watch them.
 ///
 /// ```
 /// let names: Vec<_> = orch_core::reviews().into_iter().map(|info| info.name).collect();

@@ -104,7 +104,7 @@ proptest! {
 
     #[test]
     fn any_write_is_answered(
-        writes in prop::collection::vec((0..20usize, 0..6usize, verbs(), any::<bool>(), any::<bool>(), 0..4usize), 1..12)
+        writes in prop::collection::vec((0..20usize, 0..10usize, verbs(), any::<bool>(), any::<bool>(), 0..4usize), 1..12)
     ) {
         orch_core::sim::run(1, |env| async move {
             let registry = Arc::new(Registry::built_in());
@@ -118,7 +118,8 @@ proptest! {
             let kinds = registry.kinds();
             let subresources = [
                 Subresource::None, Subresource::None, Subresource::Status, Subresource::Scale, Subresource::Binding,
-                Subresource::Finalize,
+                Subresource::Finalize, Subresource::EphemeralContainers, Subresource::Resize, Subresource::Eviction,
+                Subresource::Token,
             ];
             let writes: Vec<Write> = writes.into_iter().map(|(kind, subresource, verb, likely, strict, manager)| {
                 let info = &kinds[kind % kinds.len()];

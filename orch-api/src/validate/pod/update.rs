@@ -1,6 +1,6 @@
 //! What of a pod may change (`ValidatePodUpdate`).
 //!
-//! Not ephemeral containers and not resizing: those have subresources of their own. The invariant: images, deadlines and
+//! Not resizing: that has a module of its own. The invariant: images, deadlines and
 //! added tolerations apart, the spec of a pod stays; a gated pod may still get narrower in where it can run.
 
 use std::collections::BTreeSet;
@@ -34,6 +34,38 @@ pub(in super::super) fn pod_update(change: &Change<'_, '_>) {
     if new.value() != old.value() {
         rest(&new, &old);
     }
+}
+
+/// Containers that are added to a pod that runs stay what they are (`ValidatePodEphemeralContainersUpdate`).
+pub(in super::super) fn ephemeral_containers_update(change: &Change<'_, '_>) {
+    if is_mirror(change) {
+        change.new.forbidden("static pods do not support ephemeral containers");
+        return;
+    }
+    change.metadata();
+    metadata_and_spec(&change.new);
+    annotation_changes(change);
+    let (new, old) = (change.new.field("spec"), change.old.field("spec"));
+    let (after, before) = (new.field("ephemeralContainers"), old.field("ephemeralContainers"));
+    for container in before.items() {
+        let name = container.get_text("name");
+        let now = after.list().iter().rev().find(|other| other["name"] == name);
+        match now {
+            None => {
+                after.forbidden(format!("existing ephemeral containers {name:?} may not be removed\n"));
+            }
+            Some(now) if !same(now, container.value()) => {
+                after.forbidden(format!("existing ephemeral containers {name:?} may not be changed\n"));
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+/// Whether the pod is the image of one that its node runs by itself.
+pub(super) fn is_mirror(change: &Change<'_, '_>) -> bool {
+    let meta = change.old.field("metadata");
+    super::rules::annotation(&meta, annotations::MIRROR).is_some()
 }
 
 /// Annotations of the pod, those that may not change included.

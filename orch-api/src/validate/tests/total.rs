@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{created, updated, valid_objects, validate};
 use orch_core::kind;
 
-const SUBRESOURCES: [Subresource; 7] = [
+const SUBRESOURCES: [Subresource; 9] = [
     Subresource::None,
     Subresource::Status,
     Subresource::Scale,
@@ -16,6 +16,8 @@ const SUBRESOURCES: [Subresource; 7] = [
     Subresource::Eviction,
     Subresource::Finalize,
     Subresource::Approval,
+    Subresource::EphemeralContainers,
+    Subresource::Resize,
 ];
 
 /// Names of fields that rules look at, and texts that they take apart.

@@ -127,6 +127,7 @@ pub(super) fn rules(actor: &str) -> Option<Rules> {
         "pod-garbage-collector" => &[(Some(kind::PODS), &[Delete, Write("status.phase"), CONDITIONS])],
         "node-controller" => NODE,
         "taint-eviction-controller" => &[(Some(kind::PODS), &[Delete, CONDITIONS])],
+        "clusterrole-aggregation-controller" => &[(Some(kind::CLUSTER_ROLES), &[Write("rules")])],
         "event-ttl-controller" => &[(Some(kind::EVENTS), &[Delete])],
         "persistentvolume-binder" => BINDER,
         "node-directory-provisioner" => PROVISIONS,
