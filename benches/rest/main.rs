@@ -125,7 +125,6 @@ async fn requests(options: &Options, figures: &mut Vec<Figure>) {
             let began = Instant::now();
             let tasks = (0..at_once).map(|task| {
                 let sender = sender.clone();
-                let name = name.clone();
                 tokio::spawn(async move {
                     for at in 0..each_task {
                         let name = name(task, at);

@@ -25,6 +25,12 @@ pub(crate) async fn serve(nodes: usize) -> Served {
     let builder = Cluster::builder().env(Env::real()).nodes(specs);
     let builder = if nodes == 0 { builder.alone() } else { builder };
     let cluster = builder.start().await.expect("the cluster starts");
+    // Alone, nobody else makes the account that pods act as.
+    if nodes == 0 {
+        let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": "default"}});
+        let write = Write::create_tree(kind::SERVICE_ACCOUNTS, account);
+        cluster.api().write(vec![write]).await.pop().expect("an answer").expect("it is made");
+    }
     let env = cluster.env();
     let authority = Authority::new(env).expect("an authority");
     let rbac = Rbac::new(cluster.api());

@@ -179,9 +179,7 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    #[expect(clippy::needless_pass_by_value, reason = "tables read better with json! in place")]
-    fn check(status: Value, is_previous: bool, expected: Result<&str, &str>) {
-        let mut status = status;
+    fn check(mut status: Value, is_previous: bool, expected: Result<&str, &str>) {
         status["name"] = "c".into();
         let status = json!({"containerStatuses": [status]});
         let mut options = LogOptions::of("c");

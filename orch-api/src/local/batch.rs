@@ -38,6 +38,7 @@ pub(super) struct Item {
 }
 
 /// What is to be done for a write.
+#[expect(clippy::large_enum_variant, reason = "it stays on the stack, one for each write")]
 pub(super) enum Step {
     /// Nothing: this is the answer.
     Done(Live),

@@ -38,20 +38,20 @@ impl Of<'_> {
         let stored = self.stored().await?;
         self.expect(&stored)?;
         self.admit_delete()?;
-        self.delete_from(&stored, options)
+        self.delete_from(&stored, &options)
     }
 
     /// Deletes an object whose last state is given.
-    pub(super) fn delete_from(self, stored: &Live, options: DeleteOptions) -> Result<Step> {
+    pub(super) fn delete_from(self, stored: &Live, options: &DeleteOptions) -> Result<Step> {
         let deletion = self.strategy.row.deletion;
         let now = self.api.shared.env.now();
         let phase = match deletion {
-            Deletion::Graceful => graceful(stored, &options, now),
+            Deletion::Graceful => graceful(stored, options, now),
             Deletion::Phased => phased(stored, now),
             Deletion::Plain | Deletion::Uncollected => Phase::Now,
         };
         let mut finalizers = removal::finalizers(deletion, &stored.header().finalizers, options.propagation);
-        definitions::hold(self.info.kind, &stored, &mut finalizers);
+        definitions::hold(self.info.kind, stored, &mut finalizers);
         let due = match phase {
             Phase::Pending => return Ok(Step::Done(stored.clone())),
             Phase::Due { at, grace_secs } => (at, grace_secs),

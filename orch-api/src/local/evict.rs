@@ -53,7 +53,7 @@ impl Of<'_> {
                 _ => return Err(self.kept(DisruptionCause::Several, None)),
             }
         }
-        self.delete_marked(options, &pod)
+        self.delete_marked(&options, &pod)
     }
 
     /// What the eviction says of the deletion; its preconditions become those of the write.
@@ -151,7 +151,7 @@ impl Of<'_> {
     }
 
     /// Begins the deletion, and says in the pod's status that it was evicted.
-    fn delete_marked(self, options: DeleteOptions, pod: &Live) -> Result<Step> {
+    fn delete_marked(self, options: &DeleteOptions, pod: &Live) -> Result<Step> {
         let mut status = Value::clone(&pod.part_tree(Part::Status));
         if !status.is_object() {
             status = json!({});
@@ -190,7 +190,7 @@ fn is_ready(pod: &Live) -> bool {
     conditions.any(|condition| condition.text("type") == "Ready" && condition.text("status") == "True")
 }
 
-fn allowed<'t>(status: &'t Tree) -> Option<&'t Value> {
+fn allowed(status: &Tree) -> Option<&Value> {
     status.list("conditions").iter().find(|condition| condition.text("type") == "DisruptionAllowed")
 }
 
