@@ -1,8 +1,8 @@
 //! Testing an operator written with kube-rs: a whole cluster in the test, in milliseconds.
 //!
 //! ```text
-//! cargo test --release --features kube-runtime --example kube_operator    # as your own tests would
-//! cargo run --release --features kube-runtime --example kube_operator     # the same, and tells how long it took
+//! cargo test --release --example kube_operator    # as your own tests would
+//! cargo run --release --example kube_operator     # the same, and tells how long it took
 //! ```
 //!
 //! The operator (`kube_operator/operator.rs`) is one that would run in any cluster: nothing in it is orch's. It is given the

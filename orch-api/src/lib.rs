@@ -28,9 +28,9 @@ pub mod manifest;
 mod merge;
 pub mod patch;
 pub mod printers;
+mod quota;
 #[cfg(feature = "remote")]
 pub mod remote;
-mod quota;
 #[cfg(feature = "rest")]
 pub mod rest;
 mod scale;
