@@ -40,6 +40,8 @@ mod strategy;
 pub mod tokens;
 mod tree;
 pub mod validate;
+#[cfg(any(feature = "rest", feature = "remote"))]
+mod wire;
 
 pub use local::{LocalApi, LocalApiBuilder};
 pub use merge::merge_patch;

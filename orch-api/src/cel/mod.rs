@@ -17,7 +17,7 @@ mod tests;
 mod value;
 
 pub(crate) use check::{Root, Ty};
-pub(crate) use value::Val;
+pub(crate) use value::{RESERVED, Val};
 
 use serde_json::Value;
 

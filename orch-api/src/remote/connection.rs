@@ -28,6 +28,8 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
+use crate::wire::Tasks;
+
 use super::exchange::{BodyError, RequestBody};
 use super::kubeconfig::Kubeconfig;
 
@@ -173,20 +175,6 @@ impl tower::Service<Request<RequestBody>> for Connection {
             request.headers_mut().insert(AUTHORIZATION, token.clone());
         }
         self.client.request(request)
-    }
-}
-
-/// Runs hyper's tasks in an environment.
-#[derive(Clone)]
-struct Tasks(Env);
-
-impl<F> hyper::rt::Executor<F> for Tasks
-where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
-{
-    fn execute(&self, future: F) {
-        self.0.spawn(future);
     }
 }
 

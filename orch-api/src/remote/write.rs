@@ -20,23 +20,12 @@ use super::error::About;
 use super::path::Path;
 use super::{RemoteApi, read};
 use crate::tree::{Get, Set, Tree};
+use crate::wire::shows_deleted;
 
 /// Bindings under way at once.
 const AT_ONCE: usize = 16;
 /// How often an update without a precondition is tried where the server wants one.
 const TRIES: usize = 5;
-/// Kinds whose deletion is answered with the object, also when that is gone (`ReturnDeletedObject` of
-/// `pkg/registry/*/*/storage`).
-const SHOWN: [(&str, &str); 7] = [
-    ("", "pods"),
-    ("", "services"),
-    ("", "persistentvolumes"),
-    ("", "persistentvolumeclaims"),
-    ("", "serviceaccounts"),
-    ("", "podtemplates"),
-    ("", "resourcequotas"),
-];
-
 pub(super) async fn all(api: &RemoteApi, writes: Vec<Write>) -> Vec<Result<Live>> {
     let mut answers = Vec::with_capacity(writes.len());
     let mut rest = writes.as_slice();
@@ -304,7 +293,7 @@ async fn delete(api: &RemoteApi, write: &Write, options: &DeleteOptions) -> Resu
     let info = api.info(write.key.kind)?;
     read::check(&info, &write.key)?;
     let about = About::write(write);
-    let is_shown = SHOWN.contains(&(info.kind.group(), info.kind.resource()));
+    let is_shown = shows_deleted(info.kind);
     let before = if is_shown { None } else { Some(read::get(api, &write.key, Revision::ZERO).await?) };
     let mut body = json!({"apiVersion": "v1", "kind": "DeleteOptions"});
     if let Some(fields) = body.as_object_mut() {

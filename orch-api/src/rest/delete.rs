@@ -4,8 +4,8 @@
 
 use bytes::Bytes;
 use orch_core::{
-    ApiExt, DeleteOptions, DryRun, Error, Fault, FaultKind, Kind, Live, Precondition, Propagation, Verb,
-    Write, kind,
+    ApiExt, DeleteOptions, DryRun, Error, Fault, FaultKind, Live, Precondition, Propagation, Verb, Write,
+    kind,
 };
 use serde_json::Value;
 
@@ -19,17 +19,7 @@ use super::read;
 use super::status::{Doing, Status};
 use crate::schema;
 use crate::tree::Get;
-
-/// Kinds whose deletion answers with the object (`ReturnDeletedObject` of `pkg/registry/*/*/storage`).
-const SHOWN: [(&str, &str); 7] = [
-    ("", "pods"),
-    ("", "services"),
-    ("", "persistentvolumes"),
-    ("", "persistentvolumeclaims"),
-    ("", "serviceaccounts"),
-    ("", "podtemplates"),
-    ("", "resourcequotas"),
-];
+use crate::wire::shows_deleted;
 
 /// How to delete, as the client said in the body or, without one, in the query.
 #[derive(Debug, Default)]
@@ -134,15 +124,11 @@ fn is_gone(live: &Live) -> bool {
     !header.is_terminating() || header.finalizers.is_empty() && !phases
 }
 
-fn is_shown(kind: Kind) -> bool {
-    SHOWN.contains(&(kind.group(), kind.resource()))
-}
-
 pub(super) async fn one(call: Call, body: Bytes) -> Answer {
     let options = read_options(&call, &body)?;
     let write = write(&call, &call.request.target.name, &call.request.target.namespace, &options);
     let live = call.api.one(write).await.map_err(|error| call.failed(&error, Doing::Delete))?;
-    if is_gone(&live) && !is_shown(call.info.kind) {
+    if is_gone(&live) && !shows_deleted(call.info.kind) {
         return Ok(body::status(&Status::deleted(live.key(), live.uid())));
     }
     let code = if options.cascades && !is_gone(&live) { 202 } else { 200 };

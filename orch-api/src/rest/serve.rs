@@ -29,6 +29,7 @@ use tokio_rustls::server::TlsStream;
 use super::publish;
 use super::service::{Rest, Untrusted};
 use super::tls::{Authority, Client, Clients, Identity, TlsError, write_secret};
+use crate::wire::Tasks;
 
 /// Connections at once. A `kube` client has one for each watch; beyond that somebody forgets to close them.
 const CONNECTIONS: usize = 10_000;
@@ -262,20 +263,6 @@ impl Door {
             .timer(TokioTimer::new())
             .serve_connection(stream, service)
             .await
-    }
-}
-
-/// Runs hyper's tasks in an environment.
-#[derive(Clone)]
-struct Tasks(Env);
-
-impl<F> hyper::rt::Executor<F> for Tasks
-where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
-{
-    fn execute(&self, future: F) {
-        self.0.spawn(future);
     }
 }
 

@@ -198,36 +198,11 @@ fn mutating_operations(rules: &At<'_, '_>) {
     }
 }
 
-/// Words that CEL keeps for itself.
-const RESERVED: &[&str] = &[
-    "true",
-    "false",
-    "null",
-    "in",
-    "as",
-    "break",
-    "const",
-    "continue",
-    "else",
-    "for",
-    "function",
-    "if",
-    "import",
-    "let",
-    "loop",
-    "package",
-    "namespace",
-    "return",
-    "var",
-    "void",
-    "while",
-];
-
 fn variable(one: &At<'_, '_>) {
     let (name, expression) = (one.field("name"), one.field("expression"));
     if name.text().trim().is_empty() {
         name.required("name is not specified");
-    } else if names::c_identifier(name.text()).is_err() || RESERVED.contains(&name.text()) {
+    } else if names::c_identifier(name.text()).is_err() || crate::cel::RESERVED.contains(&name.text()) {
         name.invalid_text("must be a valid CEL identifier");
     }
     if expression.text().trim().is_empty() {
