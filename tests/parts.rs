@@ -426,8 +426,6 @@ fn names_are_the_clusters_again_after_a_restart() {
         };
         assert_eq!(known().await, ["web", "own"]);
         cluster.crash(&Part::Names).unwrap();
-        // It ends where it waits; a write that is made before it gets there is still seen.
-        tokio::task::yield_now().await;
         cluster.of::<Service>("default").delete("web").await.unwrap();
         let shop = WEB.replace("name: web, ", "name: shop, ").replace("app: web", "app: shop");
         cluster.apply(&shop).await.unwrap();

@@ -232,8 +232,9 @@ impl Env {
         }
     }
 
-    /// Ends every task of this part and its children at the point where it waits, as a crash would. A task that is at work
-    /// right now, perhaps the one that calls this, ends when it waits next; [`Env::while_running`] is such a wait.
+    /// Ends every task of this part and its children at the point where it waits, as a crash would. One that was woken
+    /// before has no turn any more. A task that is at work right now, perhaps the one that calls this, ends when it waits
+    /// next; [`Env::while_running`] is such a wait.
     pub fn crash(&self) {
         self.0.stop.cancel();
     }

@@ -21,7 +21,12 @@ where
     F::Output: Send + 'static,
 {
     Task(tokio::spawn(async move {
-        let answer = stop.run_until_cancelled_owned(future).await;
+        // The stop first: a task that was woken before a crash and has its turn after it does nothing any more.
+        let answer = tokio::select! {
+            biased;
+            () = stop.cancelled_owned() => None,
+            answer = future => Some(answer),
+        };
         drop(tokens);
         answer
     }))

@@ -104,3 +104,24 @@ fn a_task_that_crashes_itself_goes_no_further_than_its_next_wait() {
         assert!(!reached.load(Ordering::Relaxed));
     });
 }
+
+#[test]
+fn a_task_that_was_woken_before_a_crash_does_nothing_after_it() {
+    sim::run(1, |env| async move {
+        let part = env.child("part");
+        let (wake, woken) = tokio::sync::oneshot::channel();
+        let acted = Arc::new(AtomicBool::new(false));
+        let task = part.spawn({
+            let acted = Arc::clone(&acted);
+            async move {
+                woken.await.unwrap();
+                acted.store(true, Ordering::Relaxed);
+            }
+        });
+        tokio::task::yield_now().await;
+        wake.send(()).unwrap();
+        part.crash();
+        assert_eq!(task.await, None);
+        assert!(!acted.load(Ordering::Relaxed));
+    });
+}
