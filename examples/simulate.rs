@@ -20,6 +20,10 @@ use orch::runtime::simulated::Profile;
 use orch::{Cluster, NodeSpec};
 use serde_json::{Value, json};
 
+/// A run makes and drops millions of small values.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Simulates the shop.
 #[derive(Parser)]
 struct Arguments {

@@ -3,6 +3,7 @@
 //! Living replicas come first, from the first ordinal up; then those beyond the range go, from the last down; then the
 //! update. With `OrderedReady` the first that has to wait ends the turn.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
@@ -29,7 +30,8 @@ pub(super) struct Steps<'a> {
     pub(super) update: &'a RevisionRow,
     /// The pods that are there, by ordinal.
     pub(super) pods: BTreeMap<i32, &'a Pod>,
-    spec: Value,
+    /// Read when something is to be made.
+    spec: OnceCell<Value>,
     plan: Plan,
     /// Creates and deletes that this turn may still make.
     budget: usize,
@@ -41,9 +43,8 @@ pub(super) fn plan(observed: &Observed, current: &RevisionRow, update: &Revision
     let pods = observed.pods.owned.iter();
     let pods =
         pods.filter_map(|pod| Some((identity::ordinal(set, &pod.object.key().name)?, &**pod))).collect();
-    let spec = observed.row.object.part_to(Part::Spec).unwrap_or(Value::Null);
     let budget = observed.failure.as_ref().map_or(BURST, |failure| failure.burst.min(BURST));
-    let mut steps = Steps { observed, current, update, pods, spec, plan, budget };
+    let mut steps = Steps { observed, current, update, pods, spec: OnceCell::new(), plan, budget };
     let _ = steps.run();
     let facts = &observed.row.facts;
     let next = steps
@@ -58,6 +59,10 @@ pub(super) fn plan(observed: &Observed, current: &RevisionRow, update: &Revision
 }
 
 impl<'a> Steps<'a> {
+    fn spec(&self) -> &Value {
+        self.spec.get_or_init(|| self.observed.row.object.part_to(Part::Spec).unwrap_or_default())
+    }
+
     fn is_ordered(&self) -> bool {
         self.observed.row.facts.management == Management::Ordered
     }
@@ -127,7 +132,7 @@ impl<'a> Steps<'a> {
         }
         if pod.facts.phase == Phase::Pending
             && !is_terminating
-            && let Claimed::Missing(claims) = claim::of_ordinal(self.observed, &self.spec, ordinal)
+            && let Claimed::Missing(claims) = claim::of_ordinal(self.observed, self.spec(), ordinal)
         {
             self.create_claims(claims, &pod.object.key().name);
         }
@@ -157,7 +162,7 @@ impl<'a> Steps<'a> {
             self.note(Note::warning(set.key(), set.uid(), "FailedCreate", message));
             return self.wait();
         }
-        match claim::of_ordinal(observed, &self.spec, ordinal) {
+        match claim::of_ordinal(observed, self.spec(), ordinal) {
             Claimed::Stale => {}
             Claimed::Missing(claims) => self.create_claims(claims, &name),
             Claimed::Ready if self.budget == 0 => {}
@@ -165,7 +170,7 @@ impl<'a> Steps<'a> {
                 let revision = self.revision_of(ordinal);
                 let template = template_of(observed, revision);
                 let revision = revision.object.key().name.clone();
-                let (key, pod) = identity::pod(&observed.parent, &self.spec, &template, &revision, ordinal);
+                let (key, pod) = identity::pod(&observed.parent, self.spec(), &template, &revision, ordinal);
                 self.budget -= 1;
                 self.told("SuccessfulCreate", &format!("create Pod {name} in StatefulSet {{}} successful"));
                 self.write_all(vec![Write::create(key, pod)]);

@@ -11,7 +11,7 @@ use orch_core::view::{Needs, Projection, View};
 use orch_core::{Key, Kind, Live, Patch, Verb, Write, kind};
 use serde_json::Value;
 
-use super::tree::{holds, list, table, text};
+use super::tree::{field, is_true, list, table, text};
 use crate::chaos::{Happening, Invariant, World};
 
 /// See the module.
@@ -61,8 +61,8 @@ fn written(write: &Write) -> Option<&Value> {
 
 fn judge(view: &dyn View, service: &Key, slice: &Value) -> Result<(), String> {
     let row = table::<Service>(view).and_then(|services| services.get(service));
-    let spec: Value = row.and_then(|row| row.object.part_to(Part::Spec).ok()).unwrap_or_default();
-    let publishes_all = spec["publishNotReadyAddresses"] == true;
+    let publishes_all =
+        row.is_some_and(|row| field(&row.object, Part::Spec, "publishNotReadyAddresses") == true);
     for endpoint in list(&slice["endpoints"]) {
         let (name, uid) = (text(&endpoint["targetRef"]["name"]), text(&endpoint["targetRef"]["uid"]));
         let row = table::<PodFacts>(view).and_then(|pods| pods.get(&service.sibling(kind::PODS, name)));
@@ -71,8 +71,7 @@ fn judge(view: &dyn View, service: &Key, slice: &Value) -> Result<(), String> {
                 "{service} is to have the endpoint {name} ({uid}), and no such pod is there"
             ));
         };
-        let status: Value = pod.part_to(Part::Status).unwrap_or_default();
-        let is_ready = publishes_all || (holds(&status, "Ready") && !pod.header().is_terminating());
+        let is_ready = publishes_all || (is_true(pod, "Ready") && !pod.header().is_terminating());
         let said = endpoint["conditions"]["ready"].as_bool().unwrap_or(true);
         if said != is_ready {
             return Err(format!(

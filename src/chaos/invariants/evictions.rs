@@ -9,10 +9,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use orch_core::object::Part;
 use orch_core::{Change, Live, Object, Str, kind};
 use serde_json::Value;
 
-use super::tree::{condition, is_terminal, list, node_of, text};
+use super::tree::{condition, field, is_terminal, list, node_of, text};
 use crate::chaos::{Happening, Invariant, World};
 
 /// See the module.
@@ -123,10 +124,14 @@ impl Evictions {
 
 /// A taint that drives pods away says what the node's condition says.
 fn marked(before: &Object, now: &Live) -> Result<(), String> {
-    let (old, new) = (before.body_tree(), now.tree());
+    let new = field(now, Part::Spec, "taints");
+    if !list(&new).iter().any(|taint| taint["effect"] == "NoExecute") {
+        return Ok(());
+    }
+    let old = before.body_tree();
     let ready = condition(&old["status"], "Ready").map_or("", |ready| text(&ready["status"]));
     let had = list(&old["spec"]["taints"]);
-    for taint in list(&new["spec"]["taints"]).iter().filter(|taint| taint["effect"] == "NoExecute") {
+    for taint in list(&new).iter().filter(|taint| taint["effect"] == "NoExecute") {
         let is_new = !had.iter().any(|one| one["key"] == taint["key"] && one["effect"] == "NoExecute");
         let says = match text(&taint["key"]) {
             "node.kubernetes.io/not-ready" => "False",

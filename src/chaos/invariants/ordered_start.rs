@@ -17,7 +17,7 @@ use orch_core::view::{Needs, View};
 use orch_core::{Key, Object, Verb, kind};
 use serde_json::Value;
 
-use super::tree::{Round, holds, is_terminal, number, ordinal, phase_of, scaled, table};
+use super::tree::{Round, is_terminal, is_true, number, ordinal, phase_of, scaled, table};
 use crate::chaos::{Happening, Invariant, World};
 
 /// See the module.
@@ -105,8 +105,7 @@ impl Ordered<'_> {
 
     fn is_ready(&self, ordinal: i64) -> bool {
         self.pods.get(&ordinal).is_some_and(|pod| {
-            let status: Value = pod.part_to(Part::Status).unwrap_or_default();
-            phase_of(pod) == "Running" && holds(&status, "Ready") && !pod.header().is_terminating()
+            phase_of(pod) == "Running" && is_true(pod, "Ready") && !pod.header().is_terminating()
         })
     }
 

@@ -13,7 +13,7 @@ use orch_core::view::{Needs, View};
 use orch_core::{Key, Object, Verb, Write, kind};
 use serde_json::Value;
 
-use super::tree::{holds, is_active, node_of, phase_of, table};
+use super::tree::{is_active, is_true, node_of, phase_of, table};
 use crate::chaos::{Happening, Invariant, World};
 
 /// See the module.
@@ -100,8 +100,7 @@ fn judge(
 
 /// Whether a pod runs somewhere and is ready.
 fn is_useful(pod: &Object) -> bool {
-    let status: Value = pod.part_to(Part::Status).unwrap_or_default();
-    !node_of(pod).is_empty() && phase_of(pod) == "Running" && holds(&status, "Ready")
+    !node_of(pod).is_empty() && phase_of(pod) == "Running" && is_true(pod, "Ready")
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use orch_core::view::{Needs, View};
 use orch_core::{Object, Patch, Verb, Write, kind};
 use serde_json::Value;
 
-use super::tree::{Round, is_terminal, number, scaled, table, text};
+use super::tree::{Round, field, is_terminal, number, scaled, table, text};
 use crate::chaos::{Happening, Invariant, World};
 
 /// See the module.
@@ -96,21 +96,22 @@ fn sets(view: &dyn View, deployment: &Object, plan: &Plan) -> Vec<Set> {
     let is_ours =
         |set: &&Object| set.header().controller().is_some_and(|owner| owner.uid == *deployment.uid());
     let read = |set: &Object| {
-        let tree = set.body_tree();
-        let before = tree["spec"]["replicas"].as_i64().unwrap_or(1);
+        let status: Value = set.part_to(Part::Status).unwrap_or_default();
+        let annotations = field(set, Part::Metadata, "annotations");
+        let before = field(set, Part::Spec, "replicas").as_i64().unwrap_or(1);
         let after = plan.writes.iter().filter(|write| write.key == *set.key()).find_map(resized);
-        let sized_for = text(&tree["metadata"]["annotations"]["deployment.kubernetes.io/desired-replicas"]);
+        let sized_for = text(&annotations["deployment.kubernetes.io/desired-replicas"]);
         Set {
             uid: set.uid().clone(),
             before,
             after: after.unwrap_or(before),
             // What a status says that is older than what is asked by now may be about to go.
-            available: if number(&tree["status"]["observedGeneration"]) >= set.header().generation {
-                number(&tree["status"]["availableReplicas"])
+            available: if number(&status["observedGeneration"]) >= set.header().generation {
+                number(&status["availableReplicas"])
             } else {
                 0
             },
-            actual: number(&tree["status"]["replicas"]),
+            actual: number(&status["replicas"]),
             sized_for: sized_for.parse().ok().filter(|size| *size >= 0),
         }
     };

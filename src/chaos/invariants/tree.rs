@@ -6,6 +6,7 @@
 use std::any::TypeId;
 
 use jiff::{SignedDuration, Timestamp};
+use orch_core::object::Part;
 use orch_core::view::{Projection, Table, View};
 use orch_core::{Header, Object, Str};
 use serde_json::Value;
@@ -70,6 +71,18 @@ pub(super) fn is_available(status: &Value, min_ready_secs: i64, now: Timestamp) 
     } else {
         None
     }
+}
+
+/// One field of a part, decoded alone: whoever asks for one of many objects need not decode the rest.
+pub(super) fn field(object: &Object, part: Part, name: &str) -> Value {
+    let json = object.part_field(part, name).unwrap_or(b"null");
+    serde_json::from_slice(json).unwrap_or_default()
+}
+
+/// Whether the condition of that type is true in an object's status.
+pub(super) fn is_true(object: &Object, kind: &str) -> bool {
+    let conditions = field(object, Part::Status, "conditions");
+    list(&conditions).iter().any(|one| one["type"] == kind && one["status"] == "True")
 }
 
 /// The node that a pod is bound to; empty before.
