@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo run --release --example chaos -- --seeds 0..500 --jobs 2
+//! cargo run --release --example chaos -- --seeds 0..100 --rest         # everything over the REST API
 //! cargo run --release --example chaos -- --seeds 17 --trace            # what happened, line by line
 //! cargo run --release --example chaos -- --seeds 17 --shrink           # the fewest faults that still fail
 //! cargo run --release --example chaos -- --seeds 17 --only 3,8,21      # only these of its faults and steps
@@ -47,6 +48,9 @@ struct Arguments {
     /// The size of the workload: 1 has up to 60 pods. Without it each seed draws its own.
     #[arg(long)]
     scale: Option<f64>,
+    /// Everybody reaches the Api by its REST API, over a line that can be bad, too.
+    #[arg(long)]
+    rest: bool,
     /// Prints what happened, each thing with its virtual time; for one seed.
     #[arg(long)]
     trace: bool,
@@ -86,6 +90,7 @@ fn main() -> anyhow::Result<ExitCode> {
     let chaos = Chaos::new().nodes(arguments.nodes).span(Duration::from_secs(arguments.span));
     let shop = move || scale.map_or_else(Shop::default, |scale| Shop::default().scale(scale));
     let chaos = chaos.workload(shop);
+    let chaos = if arguments.rest { chaos.over_rest() } else { chaos };
     let (from, to) = arguments.seeds;
     if arguments.trace || arguments.shrink || arguments.only.is_some() {
         if to - from != 1 {
@@ -128,9 +133,12 @@ fn one(chaos: &Chaos, seed: u64, arguments: &Arguments) -> ExitCode {
 }
 
 fn command(seed: u64, arguments: &Arguments) -> String {
-    let Arguments { nodes, span, scale, .. } = arguments;
+    let Arguments { nodes, span, scale, rest, .. } = arguments;
+    let rest = if *rest { " --rest" } else { "" };
     let scale = scale.map_or_else(String::new, |scale| format!(" --scale {scale}"));
-    format!("cargo run --release --example chaos -- --seeds {seed} --nodes {nodes} --span {span}{scale}")
+    format!(
+        "cargo run --release --example chaos -- --seeds {seed} --nodes {nodes} --span {span}{scale}{rest}"
+    )
 }
 
 /// Runs many seeds on all threads.

@@ -22,6 +22,28 @@ fn a_few_seeds_keep_every_promise() {
 }
 
 #[test]
+fn a_few_seeds_keep_every_promise_over_rest() {
+    for seed in 0..5 {
+        let report = small().over_rest().run(seed);
+        assert!(report.is_ok(), "{report}");
+        assert!(report.requests > report.writes && report.starts > 0, "{report}");
+    }
+    assert_eq!(small().run(0).requests, 0, "only there");
+}
+
+#[test]
+fn one_seed_gives_one_trace_over_rest_too() {
+    let chaos = small().over_rest();
+    let again = || chaos.run_with(3, &RunOptions::default().lines());
+    let (one, other) = (again(), std::thread::scope(|scope| scope.spawn(again).join()).unwrap());
+    for (one, other) in one.lines.iter().zip(&other.lines) {
+        assert_eq!(one, other);
+    }
+    assert_eq!((one.trace, one.requests), (other.trace, other.requests));
+    assert_ne!(one.trace, small().run(3).trace);
+}
+
+#[test]
 fn one_seed_gives_one_trace_also_on_other_threads() {
     let chaos = small();
     let one = chaos.run_with(3, &RunOptions::default().lines());

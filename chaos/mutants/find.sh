@@ -3,9 +3,9 @@
 #
 #     chaos/mutants/find.sh SEEDS [NAME...]          all but those of open.txt when none is named
 #
-# One build of a patched copy (in target/mutants) has them all. Prints a line for each: the name, the first seed that found
-# it, and the promise that was broken; writes them to target/mutants/found.md. Fails when one was not found, or when a
-# promise is broken without a bug.
+# One build of a patched copy (in target/mutants) has them all. Bugs of the remote Api are looked for over REST. Prints a line
+# for each: the name, the first seed that found it, and the promise that was broken; writes them to
+# target/mutants/found.md. Fails when one was not found, or when a promise is broken without a bug.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -33,7 +33,8 @@ found=$root/target/mutants/found.md
 printf '| planted bug | first seed | broken promise |\n|---|---|---|\n' >"$found"
 missed=0
 for name in "${names[@]}"; do
-    report=$(ORCH_MUTANT=$name timeout 1800 "$program" --seeds "0..$seeds" --first --json 2>/dev/null) || true
+    case $name in remote-*) over=(--rest) ;; *) over=() ;; esac
+    report=$(ORCH_MUTANT=$name timeout 1800 "$program" --seeds "0..$seeds" "${over[@]}" --first --json 2>/dev/null) || true
     line=$(python3 -c '
 import json, sys
 report = json.loads(sys.argv[1] or "{}")

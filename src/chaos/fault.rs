@@ -38,6 +38,10 @@ pub enum Trouble {
     },
     /// The store answers late, wrongly or not at all, and its watches lag, break off or find history compacted.
     Store(Box<Faults>),
+    /// The line between everybody and the API server, where they reach it by REST: requests or answers are lost (`unknown`),
+    /// somebody in between refuses them (`unavailable`), they are late (`delay`), and bodies of answers, so watches, lag or
+    /// break off.
+    Line(Box<Faults>),
     /// A container ends by itself: the one of that number among all that run, modulo their count.
     ContainerExits {
         /// Which.
@@ -68,7 +72,8 @@ impl fmt::Display for Fault {
                 write!(f, "{part} crashes after {writes} writes")
             }
             Trouble::Cut { actor } => write!(f, "{actor} is cut off"),
-            Trouble::Store(faults) => store(f, faults),
+            Trouble::Store(faults) => ways(f, "store", faults),
+            Trouble::Line(faults) => ways(f, "line", faults),
             Trouble::ContainerExits { nth, code } => write!(f, "container {nth} exits with {code}"),
             Trouble::ContainerHangs { nth } => write!(f, "container {nth} hangs"),
             Trouble::Runtime { node, chance } => {
@@ -78,7 +83,7 @@ impl fmt::Display for Fault {
     }
 }
 
-fn store(f: &mut fmt::Formatter<'_>, faults: &Faults) -> fmt::Result {
+fn ways(f: &mut fmt::Formatter<'_>, what: &str, faults: &Faults) -> fmt::Result {
     let chances = [
         ("conflicts", faults.conflict),
         ("lost answers", faults.unknown),
@@ -88,7 +93,7 @@ fn store(f: &mut fmt::Formatter<'_>, faults: &Faults) -> fmt::Result {
         ("compactions", faults.compaction),
         ("lag", faults.lag),
     ];
-    write!(f, "the store has")?;
+    write!(f, "the {what} has")?;
     for (name, chance) in chances.iter().filter(|(_, chance)| *chance > 0.0) {
         write!(f, " {name} ({chance:.2})")?;
     }
@@ -113,6 +118,8 @@ pub struct Mix {
     pub cuts: f64,
     /// Times in which the store is bad.
     pub store: f64,
+    /// Times in which the line to the API server is bad; there is one where requests go by REST.
+    pub line: f64,
     /// Containers that end or hang.
     pub containers: f64,
     /// Times in which a runtime is bad.
@@ -121,7 +128,7 @@ pub struct Mix {
 
 impl Default for Mix {
     fn default() -> Self {
-        Self { crashes: 4.0, machines: 0.7, cuts: 0.8, store: 1.6, containers: 2.0, runtimes: 0.6 }
+        Self { crashes: 4.0, machines: 0.7, cuts: 0.8, store: 1.6, line: 1.2, containers: 2.0, runtimes: 0.6 }
     }
 }
 
@@ -129,7 +136,7 @@ impl Mix {
     /// Nothing goes wrong.
     #[must_use]
     pub fn none() -> Self {
-        Self { crashes: 0.0, machines: 0.0, cuts: 0.0, store: 0.0, containers: 0.0, runtimes: 0.0 }
+        Self { crashes: 0.0, machines: 0.0, cuts: 0.0, store: 0.0, line: 0.0, containers: 0.0, runtimes: 0.0 }
     }
 }
 
@@ -171,6 +178,7 @@ pub(super) fn draw(env: &Env, mix: &Mix, parts: &[Part], span: Duration) -> Vec<
         Some((within(env, 1.0, 40.0), Trouble::Cut { actor }))
     });
     add("store", mix.store, &|env| Some((within(env, 1.0, 15.0), Trouble::Store(Box::new(bad_store(env))))));
+    add("line", mix.line, &|env| Some((within(env, 1.0, 15.0), Trouble::Line(Box::new(bad_line(env))))));
     add("container", mix.containers, &|env| {
         let nth = env.draw();
         let what = match env.below(4) {
@@ -231,6 +239,22 @@ fn bad_store(env: &Env) -> Faults {
     faults
 }
 
+/// Some of the ways in which a line can be bad.
+fn bad_line(env: &Env) -> Faults {
+    let mut faults = Faults::quiet();
+    for _ in 0..=env.below(3) {
+        let chance = 0.02 + 0.2 * env.fraction();
+        faults = match env.below(5) {
+            0 => faults.unknown(chance),
+            1 => faults.unavailable(chance),
+            2 => faults.delays(chance, within(env, 0.05, 2.0)),
+            3 => faults.dropped_watches(chance / 4.0),
+            _ => faults.lag(chance, within(env, 0.1, 4.0)),
+        };
+    }
+    faults
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -276,6 +300,7 @@ mod tests {
         has(|what| matches!(what, Trouble::Crash { writes: Some(0), .. }));
         has(|what| matches!(what, Trouble::Cut { actor } if &**actor == "node/n0"));
         has(|what| matches!(what, Trouble::Store(faults) if faults.unknown > 0.0));
+        has(|what| matches!(what, Trouble::Line(faults) if faults.dropped_watch > 0.0));
         has(|what| matches!(what, Trouble::ContainerHangs { .. }));
         has(|what| matches!(what, Trouble::Runtime { .. }));
     }

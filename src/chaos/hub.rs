@@ -12,6 +12,7 @@ use orch_core::{Change, Env, Live, Precondition, Revision, Str};
 use tokio::sync::{Notify, futures::OwnedNotified};
 
 use super::invariant::{Happening, Invariant, Phase, Violation, World};
+use super::reach::Access;
 use super::trace::{Keep, Trace, TraceHash};
 use super::{Running, Truth};
 use crate::{Cluster, Part};
@@ -33,6 +34,7 @@ pub(super) struct Hub(Arc<Shared>);
 
 struct Shared {
     env: Env,
+    access: Access,
     state: Mutex<State>,
     broken: Arc<Notify>,
     mended: Arc<Notify>,
@@ -63,7 +65,7 @@ struct State {
 }
 
 impl Hub {
-    pub(super) fn new(env: &Env, invariants: Vec<Box<dyn Invariant>>, keep: Keep) -> Self {
+    pub(super) fn new(env: &Env, invariants: Vec<Box<dyn Invariant>>, keep: Keep, access: Access) -> Self {
         let state = State {
             truth: Truth::default(),
             trace: Trace::new(keep),
@@ -83,7 +85,7 @@ impl Hub {
             calls: (0, 0),
         };
         let (broken, mended) = (Arc::default(), Arc::default());
-        Self(Arc::new(Shared { env: env.clone(), state: Mutex::new(state), broken, mended }))
+        Self(Arc::new(Shared { env: env.clone(), access, state: Mutex::new(state), broken, mended }))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -222,14 +224,13 @@ impl Hub {
     pub(super) fn acknowledged(&self, actor: &str, live: &Live, named: &Precondition) {
         let fault = {
             let state = self.state();
-            let log = state.truth.log();
-            match log.binary_search_by_key(&live.revision(), |change| change.revision) {
-                Ok(at) if log[at].key() == live.key() => {
+            match self.written(state.truth.log(), live) {
+                Some(at) => {
                     let is_own = &*state.actors[at] == actor;
-                    let before = log[at].before.as_ref().filter(|_| is_own).map(orch_core::Object::revision);
-                    misses(live, before, named)
+                    let before = state.truth.log()[at].before.as_ref().filter(|_| is_own);
+                    misses(live, before.map(orch_core::Object::revision), named)
                 }
-                _ => Some("which no write made".to_owned()),
+                None => Some("which no write made".to_owned()),
             }
         };
         if let Some(fault) = fault {
@@ -238,6 +239,27 @@ impl Hub {
                 format!("{actor} was told that {} is at revision {}, {fault}", live.key(), live.revision()),
             );
         }
+    }
+
+    /// The change by which an object came to be as it was acknowledged. Over REST the revision of a removal is only known to
+    /// be none before it.
+    fn written(&self, log: &[Arc<Change>], live: &Live) -> Option<usize> {
+        let exact = log.binary_search_by_key(&live.revision(), |change| change.revision);
+        let exact = exact.ok().filter(|at| log[*at].key() == live.key());
+        let is_of =
+            |object: Option<&orch_core::Object>| object.is_some_and(|object| object.uid() == live.uid());
+        if !self.0.access.is_rest() || exact.is_some_and(|at| is_of(log[at].now.as_ref().map(Live::object))) {
+            return exact;
+        }
+        let until = log.partition_point(|change| change.revision <= live.revision());
+        let is_removal = |change: &Arc<Change>| {
+            change.now.is_none() && change.key() == live.key() && is_of(change.before.as_ref())
+        };
+        log[..until].iter().rposition(is_removal)
+    }
+
+    pub(super) fn access(&self) -> Access {
+        self.0.access
     }
 
     /// Reads what is true.
@@ -404,6 +426,49 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    /// The log of a pod that comes, changes and goes, and of another one that comes then.
+    fn log_of_a_pod() -> (Hub, Vec<Arc<Change>>, Live) {
+        let env = Env::real();
+        let hub = Hub::new(&env, Vec::new(), Keep::Hash, Access::Call);
+        let info = Registry::built_in().get(kind::PODS).unwrap();
+        let pod = |name: &str, uid: &str| {
+            let tree = json!({"metadata": {"name": name, "namespace": "b", "uid": uid}});
+            Live::from(Object::encode(&info, &tree).unwrap())
+        };
+        let change = |at: u64, now: Option<Live>, before: Option<(Live, u64)>| {
+            let now = now.map(|live| live.at(Revision(at)));
+            let before = before.map(|(live, at)| live.at(Revision(at)).into_object());
+            Arc::new(Change::new(Revision(at), now, before))
+        };
+        let a = pod("a", "u");
+        let log = vec![
+            change(3, Some(a.clone()), None),
+            change(4, None, Some((a.clone(), 3))),
+            change(5, Some(pod("c", "w")), None),
+            change(6, Some(pod("a", "v")), None),
+        ];
+        (hub, log, a)
+    }
+
+    #[test]
+    fn by_calls_an_acknowledged_revision_is_exact() {
+        let (hub, log, pod) = log_of_a_pod();
+        let written = |at: u64| hub.written(&log, &pod.clone().at(Revision(at)));
+        assert_eq!((written(3), written(4), written(5), written(7)), (Some(0), Some(1), None, None));
+    }
+
+    #[cfg(all(feature = "remote", feature = "rest"))]
+    #[test]
+    fn over_rest_a_removal_may_be_acknowledged_at_a_later_revision() {
+        let (_, log, pod) = log_of_a_pod();
+        let hub = Hub::new(&Env::real(), Vec::new(), Keep::Hash, Access::Rest);
+        let written = |at: u64| hub.written(&log, &pod.clone().at(Revision(at)));
+        assert_eq!((written(3), written(4), written(5), written(6)), (Some(0), Some(1), Some(1), Some(1)));
+        assert_eq!(hub.written(&log[..1], &pod.clone().at(Revision(9))), None, "nobody removed it");
+        let other = log[3].now.clone().unwrap();
+        assert_eq!(hub.written(&log, &other.at(Revision(7))), None, "nobody wrote it");
+    }
 
     #[test]
     fn a_write_to_another_state_than_the_one_it_names_is_told() {

@@ -23,7 +23,10 @@ mod hub;
 mod invariant;
 pub mod invariants;
 mod layer;
+#[cfg(all(feature = "remote", feature = "rest"))]
+mod line;
 mod panics;
+mod reach;
 mod record;
 mod report;
 mod run;
@@ -47,6 +50,8 @@ use std::time::Duration;
 use orch_core::Env;
 
 use crate::ClusterBuilder;
+
+use reach::Access;
 
 pub use fault::{Fault, Mix, Trouble};
 pub use invariant::{Happening, Invariant, Phase, Running, Violation, World};
@@ -73,6 +78,7 @@ pub struct Chaos {
     mix: Mix,
     span: Duration,
     patience: Duration,
+    access: Access,
 }
 
 impl Default for Chaos {
@@ -94,6 +100,7 @@ impl Chaos {
             mix: Mix::default(),
             span: Duration::from_secs(60),
             patience: Duration::from_secs(1800),
+            access: Access::Call,
         }
     }
 
@@ -152,6 +159,25 @@ impl Chaos {
     #[must_use]
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
+        self
+    }
+
+    /// Everybody reaches the Api by its REST API: users, scheduler, controllers, agents and proxy each have a remote Api
+    /// ([`RemoteApi`](orch_api::remote::RemoteApi)), whose requests go to the server without a socket, over a line that can be bad,
+    /// too ([`Mix::line`]). The same seed has another trace then; all promises are the same.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use orch::chaos::Chaos;
+    /// let chaos = Chaos::new().nodes(3).span(Duration::from_secs(10)).over_rest();
+    /// let report = chaos.run(7);
+    /// assert!(report.is_ok(), "{report}");
+    /// assert_eq!(report.trace, chaos.run(7).trace, "one seed, one trace");
+    /// ```
+    #[cfg(all(feature = "remote", feature = "rest"))]
+    #[must_use]
+    pub fn over_rest(mut self) -> Self {
+        self.access = Access::Rest;
         self
     }
 

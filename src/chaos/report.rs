@@ -29,13 +29,26 @@ pub struct Report {
     pub starts: u64,
     /// Writes of the store.
     pub writes: u64,
+    /// Requests over REST, where everybody reaches the Api by it.
+    pub requests: u64,
 }
 
 impl Report {
-    pub(super) fn of(seed: u64, hub: &Hub, elapsed: Duration, timeline: &Timeline) -> Self {
+    pub(super) fn of(seed: u64, hub: &Hub, elapsed: Duration, timeline: &Timeline, requests: u64) -> Self {
         let (violation, trace) = (hub.violation(), hub.hash());
         let (lines, entries, starts, writes) = hub.finish();
-        Self { seed, violation, trace, lines, timeline: timeline.lines(), elapsed, entries, starts, writes }
+        Self {
+            seed,
+            violation,
+            trace,
+            lines,
+            timeline: timeline.lines(),
+            elapsed,
+            entries,
+            starts,
+            writes,
+            requests,
+        }
     }
 
     pub(super) fn not_started(seed: u64, error: &crate::Error) -> Self {
@@ -55,6 +68,7 @@ impl Report {
             entries: 0,
             starts: 0,
             writes: 0,
+            requests: 0,
         }
     }
 

@@ -7,13 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use orch_core::view::Needs;
-use orch_core::{Env, Key, Registry, Select, Str};
+use orch_core::{Api, Env, Key, Registry, Select, Str};
 use orch_store::{Faults, Faulty, MemStore};
 
 use super::fault::{Fault, Trouble};
 use super::hub::Hub;
 use super::layer::Layer;
 use super::panics::Catch;
+use super::reach::Reach;
 use super::record::Recorded;
 use super::setup::Setup;
 use super::timeline::{Item, Timeline};
@@ -40,9 +41,16 @@ pub(super) struct Run {
     troubles: Env,
     hub: Hub,
     store: Faulty<Recorded<MemStore>>,
+    reach: Reach,
     cluster: Cluster,
-    bad: Arc<Mutex<BTreeMap<usize, Faults>>>,
+    /// The Api as users have it.
+    users: Arc<dyn Api>,
+    bad_store: Bad,
+    bad_line: Bad,
 }
+
+/// What is wrong with something, by the numbers of the faults.
+type Bad = Arc<Mutex<BTreeMap<usize, Faults>>>;
 
 /// Runs a seed to its end, or to the first promise that is broken.
 pub(super) async fn run(chaos: &Chaos, seed: u64, env: Env, options: &RunOptions) -> Report {
@@ -68,7 +76,7 @@ pub(super) async fn run(chaos: &Chaos, seed: u64, env: Env, options: &RunOptions
     if let Some(panic) = catch.first() {
         run.hub.fail("panic", panic);
     }
-    let report = Report::of(seed, &run.hub, run.env.elapsed(), &timeline);
+    let report = Report::of(seed, &run.hub, run.env.elapsed(), &timeline, run.reach.requests());
     // Shutting down waits for tasks; after a broken promise nobody cares how.
     let shutdown = run.cluster.shutdown();
     let ended = env.timeout(Duration::from_secs(60), shutdown).await;
@@ -86,19 +94,21 @@ impl Run {
         let setup = Setup::draw(&env.child("setup"));
         let invariants = chaos.make_invariants();
         let needs = invariants.iter().fold(Needs::new(), |needs, invariant| needs.and(&invariant.needs()));
-        let hub = Hub::new(env, invariants, options.trace);
+        let hub = Hub::new(env, invariants, options.trace, chaos.access);
         let registry = Arc::new(Registry::built_in());
         let recorded = Recorded::new(MemStore::new(Arc::clone(&registry)), hub.clone());
         let quiet = if setup.per_kind { Faults::quiet().per_kind() } else { Faults::quiet() };
         let store = Faulty::new(Arc::new(recorded), env.child("store"), quiet);
+        let reach = Reach::new(chaos.access, env, &registry);
         let (layer, scheduler, runtimes) = (hub.clone(), hub.clone(), hub.clone());
+        let by = reach.clone();
         let isolated = setup.isolated;
         let mut builder = chaos
             .compose(&env.child("compose"))
             .env(env.clone())
             .registry(registry)
             .store(store.clone())
-            .parts_through(move |api| Arc::new(Layer::new(api, layer, isolated)))
+            .parts_through(move |api| Arc::new(Layer::new(by.to(api), layer, isolated)))
             .scheduler_through(move |inner| Box::new(Watched::start(inner, scheduler.clone())))
             .runtimes_through(move |node, inner| Arc::new(WatchedRuntime::new(inner, runtimes.clone(), node)))
             .inspect(Arc::new(Plans { hub: hub.clone(), needs }));
@@ -117,8 +127,11 @@ impl Run {
             troubles: env.child("troubles"),
             hub,
             store,
+            users: reach.to(cluster.api()),
+            reach,
             cluster,
-            bad: Arc::default(),
+            bad_store: Bad::default(),
+            bad_line: Bad::default(),
         };
         Ok((run, timeline))
     }
@@ -133,7 +146,7 @@ impl Run {
             match item {
                 Item::Fault(fault) => self.strike(number, fault),
                 Item::Step(step) => {
-                    let (hub, api, step) = (self.hub.clone(), self.cluster.api(), step.clone());
+                    let (hub, api, step) = (self.hub.clone(), Arc::clone(&self.users), step.clone());
                     self.env.spawn(async move { user::act(&hub, &*api, &step).await });
                 }
             }
@@ -158,12 +171,12 @@ impl Run {
                 });
             }
             Trouble::Store(faults) => {
-                set_bad(&self.store, &self.bad, number, Some(*faults));
-                let (store, bad) = (self.store.clone(), Arc::clone(&self.bad));
-                self.troubles.spawn(async move {
-                    env.sleep(lasts).await;
-                    set_bad(&store, &bad, number, None);
-                });
+                let (store, bad) = (self.store.clone(), Arc::clone(&self.bad_store));
+                self.spoil(number, *faults, lasts, bad, move |faults| store.set(faults));
+            }
+            Trouble::Line(faults) => {
+                let (reach, bad) = (self.reach.clone(), Arc::clone(&self.bad_line));
+                self.spoil(number, *faults, lasts, bad, move |faults| reach.set(faults));
             }
             Trouble::ContainerExits { nth, code } => {
                 self.troubles.spawn(async move { exit(&hub, &cluster, nth, code).await });
@@ -177,12 +190,29 @@ impl Run {
         }
     }
 
+    /// Something is bad for a while.
+    fn spoil(
+        &self,
+        number: usize,
+        faults: Faults,
+        lasts: Duration,
+        bad: Bad,
+        set: impl Fn(Faults) + Send + 'static,
+    ) {
+        set(worst(&bad, number, Some(faults)));
+        let env = self.troubles.clone();
+        self.troubles.spawn(async move {
+            env.sleep(lasts).await;
+            set(worst(&bad, number, None));
+        });
+    }
+
     /// No more faults; users put right what they broke.
     async fn heal(&self, workload: &mut dyn Workload) {
         self.troubles.crash();
         self.hub.enter(Phase::Healing);
-        self.bad.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.store.heal();
+        self.reach.set(Faults::quiet());
         self.hub.mend();
         // Machines first: an agent comes up with its machine.
         let mut parts = self.cluster.parts();
@@ -204,7 +234,7 @@ impl Run {
     async fn repair(&self, workload: &mut dyn Workload) -> Option<Key> {
         let writes = self.hub.with_truth(|truth| workload.repair(truth));
         let one = writes.first().map(|write| write.key.clone());
-        user::write_all(&self.hub, &*self.cluster.api(), "repairs", writes).await;
+        user::write_all(&self.hub, &*self.users, "repairs", writes).await;
         one
     }
 
@@ -262,7 +292,7 @@ impl Run {
 
     /// What the Api lists is what was written.
     async fn end(&self) {
-        let listed = self.cluster.api().list(&Select::default(), None, 0).await;
+        let listed = self.users.list(&Select::default(), None, 0).await;
         let same = self.hub.with_truth(|truth| {
             listed.as_ref().is_ok_and(|page| {
                 page.items.len() == truth.all().count()
@@ -310,19 +340,14 @@ fn restart(hub: &Hub, cluster: &Cluster, part: &Part) {
     }
 }
 
-/// The store has the worst of all that is wrong with it.
-fn set_bad(
-    store: &Faulty<Recorded<MemStore>>,
-    bad: &Mutex<BTreeMap<usize, Faults>>,
-    number: usize,
-    faults: Option<Faults>,
-) {
+/// The worst of all that is wrong with something, with that fault or without.
+fn worst(bad: &Bad, number: usize, faults: Option<Faults>) -> Faults {
     let mut bad = bad.lock().unwrap_or_else(PoisonError::into_inner);
     match faults {
         Some(faults) => _ = bad.insert(number, faults),
         None => _ = bad.remove(&number),
     }
-    store.set(bad.values().fold(Faults::quiet(), |all, one| all.worst(one)));
+    bad.values().fold(Faults::quiet(), |all, one| all.worst(one))
 }
 
 async fn exit(hub: &Hub, cluster: &Cluster, nth: u64, code: i32) {

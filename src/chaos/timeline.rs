@@ -33,7 +33,11 @@ pub(super) struct Timeline(Vec<Item>);
 
 impl Timeline {
     pub(super) fn draw(env: &Env, chaos: &Chaos, parts: &[Part], workload: &mut dyn Workload) -> Self {
-        let faults = fault::draw(&env.child("faults"), &chaos.mix, parts, chaos.span);
+        let mut mix = chaos.mix.clone();
+        if !chaos.access.is_rest() {
+            mix.line = 0.0;
+        }
+        let faults = fault::draw(&env.child("faults"), &mix, parts, chaos.span);
         let steps = workload.draw(&env.child("workload"), chaos.span);
         let mut items: Vec<Item> =
             faults.into_iter().map(Item::Fault).chain(steps.into_iter().map(Item::Step)).collect();

@@ -2,7 +2,7 @@
 //!
 //! Compared with the log of the store event by event. It changes nothing of what it passes on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::StreamExt;
@@ -18,6 +18,8 @@ struct Watched {
     actor: Str,
     select: Select,
     place: Place,
+    /// What this watch has told of, where it is over REST: it knows of nothing else what was before.
+    told: Option<BTreeSet<Key>>,
 }
 
 /// How far the watcher is.
@@ -31,15 +33,16 @@ enum Place {
 /// The same watch; a promise that it breaks is told to the hub.
 pub(super) fn watched(inner: Watch, hub: Hub, actor: Str, select: Select, from: Option<Revision>) -> Watch {
     let place = from.map_or_else(|| Place::Initial(BTreeMap::new()), Place::After);
-    let watched = Watched { inner, hub, actor, select, place };
+    let told = hub.access().is_rest().then(BTreeSet::new);
+    let watched = Watched { inner, hub, actor, select, place, told };
     unfold(watched, |mut watched| async move {
         let event = watched.inner.next().await?;
-        if let Ok(event) = &event
-            && let Err(fault) = watched.check(event)
-        {
-            watched
-                .hub
-                .fail("watch", format!("{} watching {:?}: {fault}", watched.actor, watched.select.kinds));
+        if let Ok(event) = &event {
+            if let Err(fault) = watched.check(event) {
+                let (actor, kinds) = (&watched.actor, &watched.select.kinds);
+                watched.hub.fail("watch", format!("{actor} watching {kinds:?}: {fault}"));
+            }
+            watched.remember(event);
         }
         Some((event, watched))
     })
@@ -90,8 +93,18 @@ impl Watched {
         }
     }
 
+    fn remember(&mut self, event: &Event) {
+        let (Event::Changed(change), Some(told)) = (event, &mut self.told) else { return };
+        match change.now {
+            Some(_) => _ = told.insert(change.key().clone()),
+            None => _ = told.remove(change.key()),
+        }
+    }
+
     /// The change must be the first of its selection after what was told.
     fn next(&self, after: Revision, change: &Change) -> Result<(), String> {
+        let is_before_known = self.told.as_ref().is_none_or(|told| told.contains(change.key()));
+        let same = if is_before_known { same } else { same_now };
         self.hub.with_truth(|truth| {
             let expected = truth.between(&self.select, after, change.revision).next();
             match expected {
@@ -113,10 +126,13 @@ impl Watched {
     }
 }
 
+/// Whether both tell of one step from one state to another.
 fn same(one: &Arc<Change>, other: &Change) -> bool {
     let revision = |change: &Change| change.before.as_ref().map(orch_core::Object::revision);
-    one.revision == other.revision
-        && one.key() == other.key()
-        && one.now.is_some() == other.now.is_some()
-        && revision(one) == revision(other)
+    same_now(one, other) && revision(one) == revision(other)
+}
+
+/// Whether both tell of one step to one state.
+fn same_now(one: &Arc<Change>, other: &Change) -> bool {
+    one.revision == other.revision && one.key() == other.key() && one.now.is_some() == other.now.is_some()
 }

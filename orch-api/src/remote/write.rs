@@ -339,11 +339,13 @@ fn is_last(live: &Live) -> bool {
     !header.is_terminating() || header.finalizers.is_empty() && !has_grace()
 }
 
-/// The last state of an object that is gone, at a revision that is not older than its deletion.
+/// The last state of an object that is gone, at a revision that is not older than its deletion. Where none can be had nothing
+/// is told: whoever took an older one for it would plan on a view that still has the object.
 async fn gone(api: &RemoteApi, write: &Write, last: Live) -> Result<Live> {
     if write.options.dry_run == DryRun::All {
         return Ok(last);
     }
     let revision = read::current(api, write.key.kind, &write.key.namespace).await;
-    Ok(last.at(revision.unwrap_or_else(|_| last.revision().next())))
+    let revision = revision.map_err(|_| Error::OutcomeUnknown { key: write.key.clone() })?;
+    Ok(last.at(revision))
 }
