@@ -30,6 +30,18 @@ pub(crate) fn compile(columns: &[Value]) -> Vec<CustomColumn> {
     columns.iter().map(CustomColumn::of).collect()
 }
 
+/// The columns of the Scale of a custom kind (`getScaleColumnsForVersion` of `apiextensions-apiserver/pkg/apiserver/helpers.go`).
+pub(crate) fn of_scale() -> Vec<CustomColumn> {
+    [
+        json!({"name": "Desired", "type": "integer", "jsonPath": ".spec.replicas", "description": "Number of desired replicas"}),
+        json!({"name": "Available", "type": "integer", "jsonPath": ".status.replicas", "description": "Number of actual replicas"}),
+        json!({"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp", "description": AGE}),
+    ]
+    .iter()
+    .map(CustomColumn::of)
+    .collect()
+}
+
 /// The documentation of `metadata.creationTimestamp`.
 const AGE: &str = "CreationTimestamp is a timestamp representing the server time when this object was created. It is not \
     guaranteed to be set in happens-before order across separate operations. Clients may not set this value. It is represented \

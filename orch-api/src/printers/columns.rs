@@ -170,6 +170,14 @@ pub(super) const OTHER: &[Column] = &[NAME, AGE.typed("date")];
 pub(super) const NAME_AGE: &[Column] = &[NAME, AGE];
 pub(super) const NAME_CREATED: &[Column] = &[NAME, CREATED];
 
+/// Of a Scale, whatever it is the scale of (`printScale`).
+pub(super) const SCALE: &[Column] = &[
+    NAME,
+    number("Desired", "spec.replicas").of("autoscaling.v1.ScaleSpec.replicas"),
+    number("Available", "status.replicas").of("autoscaling.v1.ScaleStatus.replicas"),
+    AGE,
+];
+
 const IN_TEMPLATE: &str = "spec.template.spec.containers";
 
 const fn containers(path: &'static str) -> Column {

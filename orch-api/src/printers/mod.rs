@@ -55,6 +55,18 @@ pub fn cells(kind: Kind, tree: &Value, now: Timestamp) -> Vec<Value> {
     cells
 }
 
+/// The columns of an `autoscaling/v1` Scale, which the subresource of many kinds shows.
+#[must_use]
+pub fn scale_columns() -> &'static [Column] {
+    columns::SCALE
+}
+
+/// The cells of a Scale.
+#[must_use]
+pub fn scale_cells(tree: &Value, now: Timestamp) -> Vec<Value> {
+    columns::SCALE.iter().map(|column| column.cell.of(tree, now)).collect()
+}
+
 /// What a row says of the object beside its cells: whether a pod has run to its end.
 #[must_use]
 pub fn conditions(kind: Kind, tree: &Value) -> Vec<Value> {

@@ -8,10 +8,12 @@ use orch_core::{Object, Revision};
 
 use super::body::{self, Answer, Body};
 use super::call::Call;
+use super::negotiate::Shape;
 use super::output;
 use super::query::revision;
 use super::read::arrived;
 use super::status::Status;
+use super::table;
 use crate::scale::scale;
 
 pub(super) async fn get(call: Call) -> Answer {
@@ -31,6 +33,10 @@ pub(super) fn answer(call: &Call, object: &Object) -> Result<Response<Body>, Sta
     let tree = match call.custom().and_then(|(_, version)| version.scale.as_ref()) {
         Some(paths) => paths.scale(&call.tree(object)),
         None => scale(&object.to_tree()),
+    };
+    let tree = match call.form.shape {
+        Shape::Table(version) => table::scale(call, version, &tree),
+        _ => tree,
     };
     Ok(output::warn(call, body::tree(200, call.form.encoding, &tree)))
 }

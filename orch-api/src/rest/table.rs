@@ -8,8 +8,7 @@ use serde_json::{Value, json};
 
 use super::call::Call;
 use super::output;
-use crate::custom::Version;
-use crate::custom::columns::CustomColumn;
+use crate::custom::columns::{self, CustomColumn};
 use crate::printers::{self, Column};
 
 /// Whether the columns are told: once a watch.
@@ -29,7 +28,6 @@ pub(super) fn table(
 ) -> Value {
     let kind = call.info.kind;
     let now = call.shared.env.now();
-    let include = call.request.query.text("includeObject");
     let custom = call.custom().map(|(_, version)| version);
     let row = |shown: &Value| {
         let stored = call.served.map(|form| {
@@ -39,38 +37,67 @@ pub(super) fn table(
         });
         let tree = stored.as_ref().unwrap_or(shown);
         let cells = match custom {
-            Some(version) => custom_cells(version, tree, now),
+            Some(version) => custom_cells(&version.columns, tree, now),
             None => printers::cells(kind, tree, now),
         };
-        let mut row = json!({"cells": cells});
+        let mut row = row(call, version, &cells, shown);
         let conditions = printers::conditions(kind, tree);
         if !conditions.is_empty() {
             row["conditions"] = conditions.into();
-        }
-        match include {
-            "None" => {}
-            "Object" => row["object"] = shown.clone(),
-            _ => row["object"] = output::partial(shown, version),
         }
         row
     };
     let rows: Vec<Value> = objects.iter().map(row).collect();
     let columns: Vec<Value> = match custom {
         _ if header == Header::Hidden => Vec::new(),
-        Some(version) => {
-            // Every kind has its name first.
-            let name = printers::columns(kind).iter().take(1).map(definition);
-            name.chain(version.columns.iter().map(CustomColumn::definition)).collect()
-        }
+        Some(version) => custom_definitions(&version.columns),
         None => printers::columns(kind).iter().map(definition).collect(),
     };
+    whole(version, metadata, &columns, &rows)
+}
+
+/// The table of a Scale, which has columns of its own.
+pub(super) fn scale(call: &Call, version: &str, tree: &Value) -> Value {
+    let now = call.shared.env.now();
+    let (columns, cells) = match call.custom() {
+        Some(_) => {
+            let columns = columns::of_scale();
+            (custom_definitions(&columns), custom_cells(&columns, tree, now))
+        }
+        None => {
+            let columns = printers::scale_columns().iter().map(definition).collect();
+            (columns, printers::scale_cells(tree, now))
+        }
+    };
+    let metadata = json!({"resourceVersion": tree["metadata"]["resourceVersion"]});
+    whole(version, &metadata, &columns, &[row(call, version, &cells, tree)])
+}
+
+fn whole(version: &str, metadata: &Value, columns: &[Value], rows: &[Value]) -> Value {
     json!({"kind": "Table", "apiVersion": format!("meta.k8s.io/{version}"), "metadata": metadata,
         "columnDefinitions": columns, "rows": rows})
 }
 
-fn custom_cells(version: &Version, tree: &Value, now: Timestamp) -> Vec<Value> {
+/// A row with as much of the object as the client wants.
+fn row(call: &Call, version: &str, cells: &[Value], shown: &Value) -> Value {
+    let mut row = json!({"cells": cells});
+    match call.request.query.text("includeObject") {
+        "None" => {}
+        "Object" => row["object"] = shown.clone(),
+        _ => row["object"] = output::partial(shown, version),
+    }
+    row
+}
+
+/// Every kind has its name first.
+fn custom_definitions(columns: &[CustomColumn]) -> Vec<Value> {
+    let name = printers::scale_columns().iter().take(1).map(definition);
+    name.chain(columns.iter().map(CustomColumn::definition)).collect()
+}
+
+fn custom_cells(columns: &[CustomColumn], tree: &Value, now: Timestamp) -> Vec<Value> {
     let name = tree["metadata"]["name"].clone();
-    std::iter::once(name).chain(version.columns.iter().map(|column| column.cell(tree, now))).collect()
+    std::iter::once(name).chain(columns.iter().map(|column| column.cell(tree, now))).collect()
 }
 
 fn definition(column: &Column) -> Value {

@@ -177,3 +177,22 @@ fn a_definition_takes_its_objects_with_it() {
         assert_eq!(server.get("/apis/shop.example/v1").await.code, 404);
     });
 }
+
+#[test]
+fn a_scale_has_a_table_of_its_own() {
+    with(|server| async move {
+        server.post(DEFINITIONS, definition(&[version("v1", true)])).await.expect(201);
+        widget(&server, "a", json!({"size": 3})).await.expect(201);
+        server.post(super::DEPLOYMENTS, super::deployment("web")).await.expect(201);
+        let headers = [("accept", "application/json;as=Table;v=v1;g=meta.k8s.io")];
+        for (path, name, wanted) in [(WIDGETS, "a", 3), (super::DEPLOYMENTS, "web", 2)] {
+            let uri = format!("{path}/{name}/scale");
+            let table = server.send(Method::GET, &uri, &headers, "").await.expect(200).body;
+            let names: Vec<&Value> =
+                table["columnDefinitions"].as_array().unwrap().iter().map(|one| &one["name"]).collect();
+            assert_eq!(names, ["Name", "Desired", "Available", "Age"]);
+            assert_eq!(table["rows"][0]["cells"], json!([name, wanted, 0, "0s"]));
+            assert_eq!(table["rows"][0]["object"]["metadata"]["name"], name);
+        }
+    });
+}
