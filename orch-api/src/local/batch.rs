@@ -198,7 +198,12 @@ async fn round(
             waiting.push(Waiting { item, answer, claim, charge, fate });
         } else {
             commit.claim.iter().for_each(|claim| api.shared.services.abandon(claim));
-            answers[item.at] = Some(Ok(commit.answer));
+            // What would be changed keeps its revision (`DryRunnableStorage` of `registry/generic/registry/dryrun.go`).
+            let Commit { answer, old, .. } = commit;
+            answers[item.at] = Some(Ok(match old {
+                Some(old) => answer.at(old.revision()),
+                None => answer,
+            }));
         }
     }
     if puts.is_empty() {

@@ -150,13 +150,21 @@ impl Of<'_> {
 
     /// Every fault; an event that was sent in its newer form is judged in that form.
     fn faults(&self, new: &Value, old: Option<&Value>, subresource: Subresource) -> Vec<Fault> {
-        let sent = self.form.filter(|form| form.stored == kind::EVENTS).map(|form| {
-            let mut sent = new.clone();
-            form.from_stored(&mut sent);
-            sent
-        });
-        let mut faults =
-            crate::validate::validate(self.info.kind, sent.as_ref().unwrap_or(new), old, subresource);
+        let form = self.form.filter(|form| form.stored == kind::EVENTS);
+        let sent = |tree: &Value| {
+            form.map(|form| {
+                let mut sent = tree.clone();
+                form.from_stored(&mut sent);
+                sent
+            })
+        };
+        let (sent_new, sent_old) = (sent(new), old.and_then(sent));
+        let mut faults = crate::validate::validate(
+            self.info.kind,
+            sent_new.as_ref().unwrap_or(new),
+            sent_old.as_ref().or(old),
+            subresource,
+        );
         if let Some(custom) = CustomKind::of(&self.info) {
             faults.extend(custom.faults(custom.spoken(new.text("apiVersion")), new, old, subresource));
         }

@@ -100,7 +100,6 @@ pub(super) static ROWS: &[(&str, &str, Row)] = &[
         row(network::spec)
             .initial_status(empty)
             .status(request_status)
-            .create(without_requester)
             .update(|new, old| new.copy_from(old, "spec")),
     ),
     (
@@ -237,14 +236,6 @@ fn count_from_none(new: &mut Tree, old: &Tree) {
         let metadata = new.make("metadata");
         let generation = metadata.number("generation").unwrap_or_default();
         metadata.put("generation", generation.saturating_add(1));
-    }
-}
-
-/// Who asks is said by the server, never by the client.
-fn without_requester(tree: &mut Tree) {
-    let spec = tree.make("spec");
-    for field in ["username", "uid", "groups", "extra"] {
-        spec.remove(field);
     }
 }
 

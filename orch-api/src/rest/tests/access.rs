@@ -145,3 +145,17 @@ fn who_comes_when_too_many_are_at_work_is_told_to_come_again() {
         assert_eq!(jane.answer(get()).await.status(), 200);
     });
 }
+
+#[test]
+fn a_certificate_is_asked_for_by_whoever_asks() {
+    with(|server| async move {
+        let request = include_str!("request.txt").trim();
+        let spec = json!({"request": request, "signerName": "kubernetes.io/kube-apiserver-client",
+            "usages": ["client auth"], "username": "root", "extra": {"a": ["b"]}});
+        let uri = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+        let made = server.post(uri, json!({"metadata": {"name": "a"}, "spec": spec})).await.expect(201);
+        assert_eq!(made.text("/spec/username"), "admin");
+        assert_eq!(made.body["spec"].get("extra"), None);
+        assert!(made.body["spec"]["groups"].as_array().unwrap().contains(&json!("system:masters")));
+    });
+}

@@ -126,3 +126,20 @@ fn custom_kinds_have_no_strategic_patches() {
         assert_eq!(patched.body["spec"]["size"], 2);
     });
 }
+
+#[test]
+fn an_event_in_its_newer_form_may_be_told_again() {
+    with(|server| async move {
+        let events = "/apis/events.k8s.io/v1/namespaces/default/events";
+        let event = json!({"metadata": {"name": "a"}, "eventTime": "2026-01-01T00:00:00.000000Z", "type": "Normal",
+            "reason": "Tried", "action": "Try", "note": "n", "reportingController": "tester", "reportingInstance": "t-1",
+            "regarding": {"kind": "ConfigMap", "namespace": "default", "name": "a"}});
+        server.post(events, event).await.expect(201);
+        let again = json!({"series": {"count": 2, "lastObservedTime": "2026-01-01T00:01:00.000000Z"}});
+        let told = server.merge(&format!("{events}/a"), again).await.expect(200);
+        assert_eq!((told.text("/reportingController"), &told.body["series"]["count"]), ("tester", &json!(2)));
+        let other = json!({"reportingController": "other"});
+        let refused = server.merge(&format!("{events}/a"), other).await.expect(422);
+        assert!(refused.text("/message").contains("field is immutable"));
+    });
+}
