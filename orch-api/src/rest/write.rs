@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use orch_core::{
-    Conflicts, Error, Fault, FaultKind, FieldValidation, Patch, Revision, Subresource, Verb, Write,
+    Conflicts, Error, Fault, FaultKind, FieldValidation, Live, Patch, Revision, Subresource, Verb, Write,
     WriteOptions,
 };
 use serde_json::Value;
@@ -14,7 +14,8 @@ use super::call::Call;
 use super::decode::{Decoded, decode};
 use super::query::{Writing, write_options};
 use super::status::{Doing, Status};
-use super::{grants, negotiate, output, scale, warnings};
+use super::warnings::{self, Act};
+use super::{grants, negotiate, output, scale};
 use crate::schema::{self, FaultReason, TypeRef};
 use crate::strategy::Strategy;
 use crate::tree::{Get, Set, type_of};
@@ -111,7 +112,7 @@ pub(super) async fn create(mut call: Call, part: Subresource, body: Bytes) -> An
     let doing = if part == Subresource::Binding { Doing::Bind } else { Doing::Write };
     let live = grants::write(&call, write, doing).await?;
     if is_whole {
-        call.warnings.extend(warnings::of(call.info.kind, &live.tree()));
+        call.warnings.extend(warnings::of(call.info.kind, &live.tree(), Act::Create));
         return output::object(&call, 201, live.object());
     }
     if part == Subresource::Token {
@@ -125,14 +126,14 @@ pub(super) async fn update(mut call: Call, part: Subresource, body: Bytes) -> An
     let tree = object(&mut call, part, &body, options.field_validation)?;
     let key = call.key();
     let may_create = part == Subresource::None && Strategy::of(&call.info).row.creates_on_update();
-    let was_absent = may_create && is_absent(&call).await;
+    let before = before(&call, part, may_create).await;
     let mut write = Write::update(key, tree).to(part);
     write.options = said(options);
     let live = grants::write(&call, write, Doing::Write).await?;
     if part == Subresource::Scale {
         return scale::answer(&call, live.object());
     }
-    output::object(&call, if was_absent { 201 } else { 200 }, live.object())
+    changed(call, part, before, &live)
 }
 
 /// The kinds of patch, in the order in which Kubernetes lists them.
@@ -241,7 +242,7 @@ pub(super) async fn patch(mut call: Call, part: Subresource, body: Bytes) -> Ans
     let ty = PatchType::of(&call)?;
     let mut options = write_options(&call.request.query, &call.request.headers, ty.writing())?;
     let patch = patch_of(&mut call, ty, part, &body, &options)?;
-    let was_absent = ty == PatchType::Apply && part == Subresource::None && is_absent(&call).await;
+    let before = before(&call, part, ty == PatchType::Apply && part == Subresource::None).await;
     options.api_version = Some(call.api_version().into());
     let mut write = Write::new(call.key(), Verb::Patch(patch)).to(part);
     // Fields of operations are the Api's to judge, all others were.
@@ -250,10 +251,39 @@ pub(super) async fn patch(mut call: Call, part: Subresource, body: Bytes) -> Ans
     if part == Subresource::Scale {
         return scale::answer(&call, live.object());
     }
-    output::object(&call, if was_absent { 201 } else { 200 }, live.object())
+    changed(call, part, before, &live)
 }
 
-/// Whether a write creates the object.
-async fn is_absent(call: &Call) -> bool {
-    matches!(call.api.get(&call.key(), Revision::ZERO).await, Err(Error::NotFound { .. }))
+/// What the answer depends on besides the object as it is now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Before {
+    Absent,
+    Generation(i64),
+    Unasked,
+}
+
+/// Looks at the object before a write that may create it, or whose warnings depend on what it changes.
+async fn before(call: &Call, part: Subresource, may_create: bool) -> Before {
+    let is_whole = part == Subresource::None;
+    if !is_whole || !may_create && !warnings::counts(call.info.kind) {
+        return Before::Unasked;
+    }
+    match call.api.get(&call.key(), Revision::ZERO).await {
+        Err(Error::NotFound { .. }) if may_create => Before::Absent,
+        Ok(live) => Before::Generation(live.header().generation),
+        Err(_) => Before::Unasked,
+    }
+}
+
+/// The answer to a write of an object that was there, or may have been.
+fn changed(mut call: Call, part: Subresource, before: Before, live: &Live) -> Answer {
+    let act = match before {
+        Before::Absent => Act::Create,
+        Before::Generation(generation) => Act::Change { counted: generation != live.header().generation },
+        Before::Unasked => Act::Change { counted: false },
+    };
+    if part == Subresource::None {
+        call.warnings.extend(warnings::of(call.info.kind, &live.tree(), act));
+    }
+    output::object(&call, if before == Before::Absent { 201 } else { 200 }, live.object())
 }

@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::at::{At, quote};
 
 /// The address that a text means, leading zeros allowed.
-pub(super) fn parse(text: &str) -> Option<IpAddr> {
+pub(crate) fn parse(text: &str) -> Option<IpAddr> {
     text.parse().ok().or_else(|| sloppy_v4(text).map(IpAddr::V4))
 }
 

@@ -20,7 +20,7 @@
 //! assert_eq!(faults[0].to_string(), "data[..]: Invalid value: \"..\": must not be '..'");
 //! ```
 
-mod address;
+pub(crate) mod address;
 mod admission;
 mod api_service;
 mod at;

@@ -187,3 +187,56 @@ fn bodies_may_be_protobuf() {
         assert!(pods.text("/message").contains("ConfigMap"), "{}", pods.raw);
     });
 }
+
+#[test]
+fn what_is_tried_only_has_the_revision_of_what_is_there() {
+    with(|server| async move {
+        let made = server.map("a", json!({"x": "1"})).await;
+        let revision = made.revision().to_owned();
+        let uri = format!("{MAPS}/a?dryRun=All");
+        let label = json!({"metadata": {"labels": {"x": "2"}}});
+        let patched = server.merge(&uri, label).await.expect(200);
+        assert_eq!((patched.text("/metadata/labels/x"), patched.revision()), ("2", revision.as_str()));
+        let mut put = made.body.clone();
+        put["data"] = json!({"k": "v"});
+        let put = server.put(&uri, put).await.expect(200);
+        assert_eq!((put.text("/data/k"), put.revision()), ("v", revision.as_str()));
+        let tried =
+            server.post(&format!("{MAPS}?dryRun=All"), json!({"metadata": {"name": "b"}})).await.expect(201);
+        assert_eq!(tried.revision(), "", "nothing is there");
+        assert_eq!(server.get(&format!("{MAPS}/a")).await.revision(), revision);
+    });
+}
+
+#[test]
+fn changes_are_warned_about_as_new_objects_are() {
+    with(|server| async move {
+        let warnings = |answer: &super::Answer| {
+            let all = answer.headers.get_all("warning").iter();
+            all.map(|text| text.to_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        let made = server.post(DEPLOYMENTS, deployment("web")).await.expect(201);
+        assert_eq!(warnings(&made), [""; 0]);
+        let uri = format!("{DEPLOYMENTS}/web");
+        let spec = json!({"spec": {"template": {"spec": {"terminationGracePeriodSeconds": -1}}}});
+        let changed = server.merge(&uri, spec).await.expect(200);
+        let why = "must be >= 0; negative values are invalid and will be treated as 1";
+        assert_eq!(
+            warnings(&changed),
+            [format!("299 - \"spec.template.spec.terminationGracePeriodSeconds: {why}\"")]
+        );
+        // Not again where the spec stays what it is.
+        let label = server.merge(&uri, json!({"metadata": {"labels": {"a": "b"}}})).await.expect(200);
+        assert_eq!(warnings(&label), [""; 0]);
+        let mut put = label.body.clone();
+        put["spec"]["replicas"] = 5.into();
+        assert_eq!(warnings(&server.put(&uri, put).await.expect(200)).len(), 1);
+        let services = "/api/v1/namespaces/default/services";
+        let service = json!({"metadata": {"name": "s"}, "spec": {"ports": [{"port": 80}]}});
+        assert_eq!(warnings(&server.post(services, service).await.expect(201)), [""; 0]);
+        let external = json!({"spec": {"externalIPs": ["1.2.3.4"]}});
+        let changed = server.merge(&format!("{services}/s"), external).await.expect(200);
+        let why = "spec.externalIPs is deprecated and may no longer be implemented in some clusters";
+        assert_eq!(warnings(&changed), [format!("299 - \"{why}\"")]);
+    });
+}
