@@ -9,6 +9,7 @@
 mod check;
 #[cfg_attr(not(feature = "rest"), expect(dead_code, reason = "only the REST server shows tables"))]
 pub(crate) mod columns;
+mod defaults;
 mod format;
 mod lists;
 pub(crate) mod names;
@@ -30,6 +31,7 @@ use self::columns::CustomColumn;
 use self::scale::ScalePaths;
 use self::schema::Schema;
 
+pub(crate) use self::defaults::Defaults;
 pub(crate) use self::format::duration;
 use crate::tree::{Get, Set, Tree};
 

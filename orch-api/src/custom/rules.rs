@@ -125,8 +125,14 @@ impl Rule {
 
 /// Every rule that an object breaks.
 pub(super) fn check(new: &Value, old: Option<&Value>, schema: &Schema) -> Vec<Fault> {
-    let mut walk = Walk { budget: BUDGET, is_over: false, faults: Vec::new() };
+    within(new, old, schema, &mut { BUDGET })
+}
+
+/// The same, with so many steps at most; they are taken from the budget.
+pub(super) fn within(new: &Value, old: Option<&Value>, schema: &Schema, budget: &mut u64) -> Vec<Fault> {
+    let mut walk = Walk { budget: *budget, is_over: false, faults: Vec::new() };
     walk.value(new, old, schema, "", false, 0);
+    *budget = walk.budget;
     walk.faults.truncate(MAX_FAULTS);
     walk.faults
 }

@@ -23,6 +23,13 @@ pub(crate) fn prune(tree: &mut Value, schema: &Schema) -> Vec<String> {
     walk.unknown
 }
 
+/// Whether a value holds fields that its schema does not know.
+pub(crate) fn has_unknown(value: &Value, schema: &Schema) -> bool {
+    let mut walk = Walk { path: String::new(), unknown: Vec::new() };
+    walk.pruned(&mut value.clone(), Some(schema), false, 0);
+    !walk.unknown.is_empty()
+}
+
 struct Walk {
     path: String,
     unknown: Vec<String>,

@@ -1,10 +1,11 @@
 //! Rules of definitions of custom resources (`apiextensions-apiserver/pkg/apis/apiextensions/validation/validation.go`).
 //!
-//! Schemas are judged in `schema` and `structural`. Not judged: what expressions may cost (they are counted when they are
-//! evaluated), and whether a default fits its schema. As upstream, what all versions have in common is reported at the spec
+//! Schemas are judged in `schema` and `structural`, their defaults in `defaults`. Not judged: what expressions may cost (they
+//! are counted when they are evaluated). As upstream, what all versions have in common is reported at the spec
 //! and not at each version. The invariant: a definition keeps its group, its plural, and once it is
 //! established its kind and scope.
 
+mod defaults;
 mod schema;
 mod structural;
 
@@ -12,6 +13,7 @@ use orch_core::Scope::Cluster;
 use orch_core::names::{self, Validity};
 use serde_json::Value;
 
+use self::defaults::Unknown;
 use super::admission;
 use super::at::{At, quote};
 use super::meta::{self, Change};
@@ -26,7 +28,7 @@ pub(super) fn definition(object: &At<'_, '_>) {
     if !name.is_empty() && name.text() != expected {
         name.invalid_text("must be spec.names.plural+\".\"+spec.group");
     }
-    definition_spec(&spec, true);
+    definition_spec(&spec, true, Unknown::Refused);
     status(object);
     approval(object, None);
     preserve(&spec, None);
@@ -39,7 +41,7 @@ pub(super) fn definition_update(change: &Change<'_, '_>) {
     let versions = conversion.get("webhook").get("conversionReviewVersions").cloned().unwrap_or_default();
     let known =
         versions.as_array().is_none_or(|list| list.is_empty() || list.iter().any(admission::is_accepted));
-    definition_spec(&spec, known);
+    definition_spec(&spec, known, defaults::of_old(&old));
     let (names, old_names) = (spec.field("names"), old.field("names"));
     if is_established(&change.old) {
         rules::immutable(&spec.field("scope"), old.get("scope"));
@@ -79,7 +81,7 @@ fn joined(at: &At<'_, '_>, text: &str, prefix: &str, rule: impl Fn(&str) -> Vali
     }
 }
 
-fn definition_spec(spec: &At<'_, '_>, known_versions: bool) {
+fn definition_spec(spec: &At<'_, '_>, known_versions: bool, unknown: Unknown) {
     let group = spec.field("group");
     if group.is_empty() {
         group.required("");
@@ -89,13 +91,13 @@ fn definition_spec(spec: &At<'_, '_>, known_versions: bool) {
         group.invalid_text("should be a domain with at least one dot");
     }
     spec.field("scope").required_one_of(&["Cluster", "Namespaced"]);
-    versions(spec);
+    versions(spec, unknown);
     let names = spec.field("names");
     names.require(&["plural", "singular", "kind", "listKind"]);
     resource_names(&names);
     if let Some(validation) = shared(spec, "schema") {
         let status = spec.field("versions").items().any(|version| has_status(&version));
-        schema::validation(&spec.with(validation).shown("validation"), status);
+        schema::validation(&spec.with(validation).shown("validation"), status, unknown);
     }
     if let Some(shared) = shared(spec, "subresources") {
         subresources(&spec.with(shared).shown("subresources"));
@@ -113,7 +115,7 @@ fn has_status(version: &At<'_, '_>) -> bool {
     version.get("subresources").get("status").is_some_and(|status| !status.is_null())
 }
 
-fn versions(spec: &At<'_, '_>) {
+fn versions(spec: &At<'_, '_>, unknown: Unknown) {
     let versions = spec.field("versions");
     let whole = ["schema", "subresources", "additionalPrinterColumns", "selectableFields"]
         .map(|field| shared(spec, field).is_some());
@@ -133,7 +135,7 @@ fn versions(spec: &At<'_, '_>) {
         joined(&name, name.text(), "", names::dns1035_label);
         deprecation(&version);
         if !schemas_shared {
-            schema::validation(&version.field("schema"), has_status(&version));
+            schema::validation(&version.field("schema"), has_status(&version), unknown);
         }
         if !whole[1] {
             subresources(&version.field("subresources"));

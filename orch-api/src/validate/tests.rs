@@ -3,6 +3,7 @@
 //! Expected faults are those of kube-apiserver v1.36 for the same change, in its words.
 
 mod create;
+mod defaults;
 mod devices;
 mod extensions;
 mod golden;

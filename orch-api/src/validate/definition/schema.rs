@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::super::at::{At, quote};
 use super::super::rules::Seen;
+use super::defaults::{self, Unknown};
 use super::structural;
 use crate::cel::Root;
 use crate::custom::rules::{Refused, refused};
@@ -41,7 +42,7 @@ const AT_ROOT: &[&str] = &[
 ];
 
 /// The `schema` of a version.
-pub(super) fn validation(validation: &At<'_, '_>, has_status: bool) {
+pub(super) fn validation(validation: &At<'_, '_>, has_status: bool, unknown: Unknown) {
     let schema = validation.field("openAPIV3Schema");
     if !schema.is_set() {
         return;
@@ -55,7 +56,11 @@ pub(super) fn validation(validation: &At<'_, '_>, has_status: bool) {
             .shown("openAPIV3Schema.nullable")
             .forbidden("nullable cannot be true at the root");
     }
+    let before = schema.faults().count();
     structural::structural(&schema);
+    if schema.faults().count() == before {
+        defaults::defaults(&schema, unknown);
+    }
     Walk { is_root: true, in_metadata: false, no_defaults: None }.schema(&schema);
 }
 
