@@ -85,8 +85,10 @@ fn add<'v>(left: &Val<'v>, right: &Val<'v>, scope: &mut Scope<'v>) -> Answer<'v>
         }
         _ => match (left.items(), right.items()) {
             (Some(mut a), Some(b)) => {
-                scope.spend(a.len() as u64 + b.len() as u64)?;
                 let is_set = matches!(left, Val::Array(_, Some(schema)) if schema.list == crate::custom::schema::List::Set);
+                // Of a set each new element is compared with all.
+                let each = if is_set { a.len() as u64 + b.len() as u64 } else { 1 };
+                scope.spend((a.len() as u64).saturating_add((b.len() as u64).saturating_mul(each)))?;
                 for item in b {
                     if !is_set || !a.iter().any(|known| known.same(&item)) {
                         a.push(item);
@@ -106,27 +108,18 @@ fn later(time: Timestamp, nanos: i64) -> Option<Timestamp> {
 fn arithmetic<'v>(operator: &str, left: &Val<'v>, right: &Val<'v>) -> Answer<'v> {
     let by_zero = || Stop::new(if operator == "%" { "modulus by zero" } else { "division by zero" });
     match (left, right) {
+        (Val::Int(_), Val::Int(0)) | (Val::Uint(_), Val::Uint(0)) if matches!(operator, "/" | "%") => {
+            Err(by_zero())
+        }
+        // What does not fit the type is found when the answer is put into it.
         (Val::Int(a), Val::Int(b)) => {
-            let answer = match operator {
-                "+" => a.checked_add(*b),
-                "-" => a.checked_sub(*b),
-                "*" => a.checked_mul(*b),
-                _ if *b == 0 => return Err(by_zero()),
-                "/" => a.checked_div(*b),
-                _ => a.checked_rem(*b),
-            };
-            answer.map(Val::Int).ok_or_else(overflow)
+            let answer = whole(operator, i128::from(*a), i128::from(*b));
+            answer.and_then(|answer| answer.try_into().ok()).map(Val::Int).ok_or_else(overflow)
         }
         (Val::Uint(a), Val::Uint(b)) => {
-            let answer = match operator {
-                "+" => a.checked_add(*b),
-                "-" => a.checked_sub(*b),
-                "*" => a.checked_mul(*b),
-                _ if *b == 0 => return Err(by_zero()),
-                "/" => a.checked_div(*b),
-                _ => a.checked_rem(*b),
-            };
-            answer.map(Val::Uint).ok_or_else(|| Stop::new("unsigned integer overflow"))
+            let answer = whole(operator, i128::from(*a), i128::from(*b));
+            let unsigned = || Stop::new("unsigned integer overflow");
+            answer.and_then(|answer| answer.try_into().ok()).map(Val::Uint).ok_or_else(unsigned)
         }
         (Val::Double(a), Val::Double(b)) => match operator {
             "+" => Ok(Val::Double(a + b)),
@@ -147,6 +140,17 @@ fn arithmetic<'v>(operator: &str, left: &Val<'v>, right: &Val<'v>) -> Answer<'v>
             i64::try_from(nanos).map(Val::Duration).map_err(|_| overflow())
         }
         _ => overload(),
+    }
+}
+
+/// What two numbers make; the second is not zero where it divides.
+fn whole(operator: &str, a: i128, b: i128) -> Option<i128> {
+    match operator {
+        "+" => a.checked_add(b),
+        "-" => a.checked_sub(b),
+        "*" => a.checked_mul(b),
+        "/" => a.checked_div(b),
+        _ => a.checked_rem(b),
     }
 }
 

@@ -142,6 +142,40 @@ fn steps_and_depth_are_bounded() {
 }
 
 #[test]
+fn sets_are_joined_within_the_budget() {
+    let tags: Vec<String> = (0..9000).map(|number| format!("t{number}")).collect();
+    let others = (0..1000).map(|number| format!("'{number}'")).collect::<Vec<_>>().join(", ");
+    let mut object = object();
+    object["spec"]["tags"] = json!(tags);
+    let schema = Schema::structure(&schema());
+    let this = Ty::of(&schema, Root::Whole);
+    let text = format!("(self.spec.tags + [{others}]).size() == 10000");
+    let program = Program::compile(&text, &this, false, &Ty::BOOL).unwrap();
+    let input = Input { now: (&object, &schema), before: None, is_optional: false };
+    let stop = program.run(input, &mut { BUDGET }).unwrap_err();
+    assert_eq!(stop, Stop::OverBudget, "each of the new ones is compared with all");
+}
+
+#[test]
+fn numbers_keep_to_their_type() {
+    for (text, expected) in [
+        ("18446744073709551615u + 1u > 0u", "unsigned integer overflow"),
+        ("1u - 2u > 0u", "unsigned integer overflow"),
+        ("9223372036854775807 * 2 > 0", "integer overflow"),
+        ("-9223372036854775807 - 2 < 0", "integer overflow"),
+        ("7u % 0u == 0u", "modulus by zero"),
+        ("7u / 0u == 0u", "division by zero"),
+    ] {
+        let error = evaluate(text, None).unwrap_err();
+        assert!(error.contains(expected), "{text}: {error}");
+    }
+    assert_eq!(
+        evaluate("-7 / 2 == -3 && -7 % 2 == -1 && 18446744073709551615u / 2u == 9223372036854775807u", None),
+        Ok(true)
+    );
+}
+
+#[test]
 fn a_budget_is_shared() {
     let schema = Schema::structure(&schema());
     let this = Ty::of(&schema, Root::Whole);
