@@ -18,8 +18,8 @@ fn admin() -> User {
 }
 
 impl Cluster {
-    /// The Kubernetes REST API of this cluster as a [`tower`](https://docs.rs/tower) service, with access by the roles in it.
-    /// Requests that do not say who asks are anonymous: see [`Rest::acting_as`].
+    /// The Kubernetes REST API of this cluster as a [`tower`](https://docs.rs/tower) service, with access by the roles in it
+    /// and the logs of its pods. Requests that do not say who asks are anonymous: see [`Rest::acting_as`].
     ///
     /// ```
     /// # orch::core::sim::run(1, |env| async move {
@@ -31,7 +31,10 @@ impl Cluster {
     /// ```
     #[must_use]
     pub fn rest(&self) -> Rest {
-        let make = || Rest::builder(self.api(), self.env()).authorizer(Rbac::new(self.api())).build();
+        let make = || {
+            let rest = Rest::builder(self.api(), self.env()).authorizer(Rbac::new(self.api()));
+            rest.logs(self.pod_logs()).build()
+        };
         self.inner().rest.get_or_init(make).clone()
     }
 

@@ -2,12 +2,16 @@
 #![expect(clippy::unwrap_used, reason = "what goes wrong in a helper of a test fails the test")]
 
 mod control;
+mod custom;
+mod discovery;
+mod logs;
 mod many;
 mod objects;
 #[expect(unreachable_pub, reason = "a module of an example")]
 #[path = "../../examples/kube_operator/operator.rs"]
 mod operator;
 mod watches;
+mod workloads;
 
 use std::future::Future;
 use std::time::Duration;
@@ -32,14 +36,22 @@ fn nodes(count: usize) -> impl Iterator<Item = NodeSpec> {
 
 /// Runs a test with a client in the process, and again with one over TLS that knows the cluster by its kubeconfig only.
 fn everywhere<Fut: Future<Output = ()>>(test: impl Fn(Cluster, Client) -> Fut) {
+    everywhere_on(|builder| builder.nodes(nodes(2)).memory_disk(), test);
+}
+
+/// The same, on nodes of the test's own.
+fn everywhere_on<Fut: Future<Output = ()>>(
+    with: impl Fn(ClusterBuilder) -> ClusterBuilder,
+    test: impl Fn(Cluster, Client) -> Fut,
+) {
     sim::run(7, |env| async {
-        let cluster = builder(env).nodes(nodes(2)).memory_disk().start().await.unwrap();
+        let cluster = with(builder(env)).start().await.unwrap();
         test(cluster.clone(), cluster.kube_client()).await;
         cluster.shutdown().await.unwrap();
     });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let cluster = builder(Env::real()).nodes(nodes(2)).start().await.unwrap();
+        let cluster = with(builder(Env::real())).start().await.unwrap();
         let client = over_tls(&cluster).await;
         let limit = Duration::from_secs(60);
         assert!(cluster.env().timeout(limit, test(cluster.clone(), client)).await.is_some(), "in time");

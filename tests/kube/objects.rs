@@ -28,7 +28,7 @@ fn data(map: &ConfigMap) -> Vec<(&str, &str)> {
     map.data.iter().flatten().map(|(key, value)| (key.as_str(), value.as_str())).collect()
 }
 
-fn deployment(name: &str) -> Deployment {
+pub(crate) fn deployment(name: &str) -> Deployment {
     let tree = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name},
         "spec": {"replicas": 2, "selector": {"matchLabels": {"app": name}}, "template": {
             "metadata": {"labels": {"app": name}}, "spec": {"containers": [{"name": "c", "image": "web:1"}]}}}});
