@@ -61,20 +61,21 @@ impl Of<'_> {
         Ok(self.api.shared.recent.enrich(stored))
     }
 
-    /// Whether the write of an absent object creates it: an update does not when the client knew an object.
+    /// Whether the write of an absent object creates it: not when the client knew an object.
     fn makes_absent(&self) -> bool {
+        let expected = &self.write.precondition;
+        let may_be_absent =
+            expected.uid.is_none() && expected.revision.is_none_or(|revision| revision == Revision::ZERO);
+        if !may_be_absent || self.write.subresource != Subresource::None {
+            return false;
+        }
         let tree = match &self.write.verb {
             Verb::Update(tree) => tree,
-            Verb::Patch(Patch::Apply { .. }) => return self.write.subresource == Subresource::None,
+            Verb::Patch(Patch::Apply { .. }) => return true,
             _ => return false,
         };
         let known = |field| tree.object_at("metadata").is_some_and(|metadata| !metadata.is_unset(field));
-        self.write.subresource == Subresource::None
-            && self.strategy.row.creates_on_update()
-            && self.write.precondition.uid.is_none()
-            && self.write.precondition.revision.is_none()
-            && !known("uid")
-            && !known("resourceVersion")
+        self.strategy.row.creates_on_update() && !known("uid") && !known("resourceVersion")
     }
 
     /// Checks the precondition, that of the tree or patch included.

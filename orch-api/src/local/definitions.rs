@@ -11,8 +11,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use orch_core::{
-    Api, ApiExt, DeleteOptions, Error, Key, Kind, Live, Object, Propagation, Read, Result, Revision, Select,
-    Str, Subresource, User, Verb, Write, kind,
+    Api, ApiExt, DeleteOptions, Error, Key, Kind, Live, Object, Propagation, Read, Registry, Result,
+    Revision, Select, Str, Subresource, User, Verb, Write, kind,
 };
 use serde_json::{Value, json};
 
@@ -229,10 +229,11 @@ async fn taken(api: &LocalApi, name: &Str, tree: &Value) -> Result<Taken> {
             taken.add(names);
         }
     }
-    // Kinds that no definition describes: Kubernetes' own, and those of the program.
+    // Kinds that no definition describes: Kubernetes' own, which none may replace, and those of the program.
     let plural = tree.pointer("/spec/names/plural").and_then(Value::as_str).unwrap_or_default();
+    let is_its = |kind: Kind| kind.resource() == plural && Registry::built_in().get(kind).is_none();
     for info in api.shared.registry.kinds() {
-        let is_other = info.kind.group() == group && info.kind.resource() != plural;
+        let is_other = info.kind.group() == group && !is_its(info.kind);
         if is_other && CustomKind::of(&info).is_none() {
             let words = info.short_names.iter().map(ToString::to_string);
             taken.words.extend(words.chain([info.kind.resource().to_owned(), info.singular.to_string()]));

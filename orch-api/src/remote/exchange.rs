@@ -93,7 +93,7 @@ impl RemoteApi {
         request: http::request::Builder,
         body: Bytes,
     ) -> Result<Response<AnswerBody>, Lost> {
-        let request = self.signed(request).body(Full::new(body));
+        let request = self.signed(request)?.body(Full::new(body));
         // A name in it that no header or path can have.
         let request = request.map_err(|error| Lost::Before(error.to_string()))?;
         let sent = self.shared.env.timeout(TIMEOUT, (self.shared.exchange.0)(request)).await;
@@ -110,12 +110,35 @@ impl RemoteApi {
     }
 
     /// With what every request says of whom it is from.
-    fn signed(&self, request: http::request::Builder) -> http::request::Builder {
+    ///
+    /// # Errors
+    /// For a user without a name: servers take such a request for one of the connection's own user.
+    fn signed(&self, request: http::request::Builder) -> Result<http::request::Builder, Lost> {
         let request = request.header(http::header::USER_AGENT, "orch");
-        let Some(user) = &self.user else { return request };
-        let request = request.header("impersonate-user", &*user.name);
-        user.groups.iter().fold(request, |request, group| request.header("impersonate-group", &**group))
+        let Some(user) = &self.user else { return Ok(request) };
+        if user.name.is_empty() {
+            return Err(Lost::Before("a user without a name cannot act".to_owned()));
+        }
+        let mut request = request.header("impersonate-user", bytes(&user.name));
+        for group in &user.groups {
+            request = request.header("impersonate-group", bytes(group));
+        }
+        if !user.uid.is_empty() {
+            request = request.header("impersonate-uid", bytes(&user.uid));
+        }
+        for (key, values) in &user.extra {
+            let name = format!("impersonate-extra-{}", super::path::encoded(key));
+            for value in values {
+                request = request.header(name.as_str(), bytes(value));
+            }
+        }
+        Ok(request)
     }
+}
+
+/// The value of a header; names need not be ASCII.
+fn bytes(text: &str) -> &[u8] {
+    text.as_bytes()
 }
 
 /// Reads an answer whole.

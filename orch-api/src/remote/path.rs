@@ -75,6 +75,13 @@ impl Path {
     }
 }
 
+/// A text as one part of a path.
+pub(super) fn encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    encode(&mut out, text);
+    out
+}
+
 /// Everything but unreserved characters (RFC 3986) as `%XX`.
 fn encode(out: &mut String, text: &str) {
     for byte in text.bytes() {

@@ -4,8 +4,8 @@
 //! Invariant: a request that no authorizer allows reaches no object.
 
 use async_trait::async_trait;
-use http::HeaderMap;
-use orch_core::{Str, User};
+use http::{HeaderMap, HeaderValue};
+use orch_core::{Str, User, names};
 use serde_json::Value;
 
 use super::status::Status;
@@ -234,69 +234,92 @@ pub(super) async fn check(authorizer: &dyn Authorizer, user: &User, what: &Attri
     }
 }
 
-/// What else is said of whom a request acts as: `Impersonate-Extra-<key>`.
-fn extra(headers: &HeaderMap) -> impl Iterator<Item = (String, String)> {
-    headers.iter().filter_map(|(name, value)| {
-        let key = name.as_str().strip_prefix("impersonate-extra-")?;
-        Some((percent_decoded(key)?, value.to_str().ok()?.to_owned()))
-    })
+/// The values of a header. They are bytes, and names need not be ASCII.
+///
+/// # Errors
+/// 400 for what is no text: were it left out, the request would act as somebody else.
+fn texts(headers: &HeaderMap, name: &str) -> Result<Vec<String>, Status> {
+    let text = |value: &HeaderValue| {
+        let text = std::str::from_utf8(value.as_bytes()).map(str::to_owned);
+        text.map_err(|_| Status::bad_request(format!("the header {name} is not UTF-8")))
+    };
+    headers.get_all(name).iter().map(text).collect()
 }
+
+/// What else is said of whom a request acts as: `Impersonate-Extra-<key>`.
+///
+/// # Errors
+/// 400.
+fn extra(headers: &HeaderMap) -> Result<Vec<(String, String)>, Status> {
+    let mut all = Vec::new();
+    for name in headers.keys() {
+        let Some(key) = name.as_str().strip_prefix("impersonate-extra-") else { continue };
+        // What cannot be decoded is the key itself.
+        let key = percent_decoded(key).unwrap_or_else(|| key.to_owned());
+        all.extend(texts(headers, name.as_str())?.into_iter().map(|value| (key.clone(), value)));
+    }
+    Ok(all)
+}
+
+/// Namespace and name of a service account that is a user (`serviceaccount.SplitUsername`).
+fn service_account(user: &str) -> Option<(&str, &str)> {
+    let (namespace, name) = user.strip_prefix("system:serviceaccount:")?.split_once(':')?;
+    let is_account = names::dns1123_label(namespace).is_ok() && names::dns1123_subdomain(name).is_ok();
+    is_account.then_some((namespace, name))
+}
+
+const AUTHENTICATION: &str = "authentication.k8s.io";
 
 /// The user that a request acts as: `Impersonate-User`, `-Group`, `-Uid` and `-Extra-…`, when the caller may.
 ///
 /// # Errors
-/// 403 when it may not; 400 for a group without a user.
+/// 403 when it may not; 400 for a group without a user, and for what is no text.
 pub(super) async fn acting(
     authorizer: &dyn Authorizer,
     user: User,
     headers: &HeaderMap,
 ) -> Result<User, Status> {
-    let all = |name: &str| -> Vec<String> {
-        headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).map(str::to_owned).collect()
-    };
-    let (names, groups) = (all("impersonate-user"), all("impersonate-group"));
+    let (names, groups) = (texts(headers, "impersonate-user")?, texts(headers, "impersonate-group")?);
+    let (uids, extra) = (texts(headers, "impersonate-uid")?, extra(headers)?);
+    let uid = uids.into_iter().next().filter(|uid| !uid.is_empty());
     let Some(name) = names.first().filter(|name| !name.is_empty()) else {
-        let others = ["impersonate-group", "impersonate-uid"];
-        if others.iter().any(|name| headers.contains_key(*name)) || extra(headers).next().is_some() {
+        if !groups.is_empty() || uid.is_some() || !extra.is_empty() {
             return Err(Status::bad_request(
                 "requested impersonation of a group or uid without impersonating a user",
             ));
         }
         return Ok(user);
     };
-    let service_account = name.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':'));
-    let what = match service_account {
+    let account = service_account(name);
+    let mut asked = vec![match account {
         Some((namespace, name)) => {
             Attributes::resource("impersonate", "", "v1", "serviceaccounts").namespace(namespace).name(name)
         }
         None => Attributes::resource("impersonate", "", "v1", "users").name(name),
-    };
-    check(authorizer, &user, &what).await?;
-    for group in &groups {
-        let what = Attributes::resource("impersonate", "", "v1", "groups").name(group);
-        check(authorizer, &user, &what).await?;
-    }
-    const GROUP: &str = "authentication.k8s.io";
-    let uid = all("impersonate-uid").into_iter().next().filter(|uid| !uid.is_empty());
-    if let Some(uid) = &uid {
-        check(authorizer, &user, &Attributes::resource("impersonate", GROUP, "v1", "uids").name(uid)).await?;
-    }
-    for (key, value) in extra(headers) {
-        let what =
-            Attributes::resource("impersonate", GROUP, "v1", "userextras").subresource(&key).name(&value);
-        check(authorizer, &user, &what).await?;
+    }];
+    asked.extend(
+        groups.iter().map(|group| Attributes::resource("impersonate", "", "v1", "groups").name(group)),
+    );
+    let other = |resource| Attributes::resource("impersonate", AUTHENTICATION, "v1", resource);
+    asked.extend(uid.iter().map(|uid| other("uids").name(uid)));
+    asked.extend(extra.iter().map(|(key, value)| other("userextras").subresource(key).name(value)));
+    for what in &asked {
+        check(authorizer, &user, what).await?;
     }
     let mut acting = User::new(name.as_str());
     acting.uid = uid.unwrap_or_default().into();
-    for (key, value) in extra(headers) {
+    for (key, value) in extra {
         acting.extra.entry(key.into()).or_default().push(value.into());
     }
     acting.groups = groups.iter().map(|group| group.as_str().into()).collect();
-    if let (Some((namespace, _)), true) = (service_account, groups.is_empty()) {
+    if let (Some((namespace, _)), true) = (account, groups.is_empty()) {
         let group = format!("system:serviceaccounts:{namespace}");
         acting.groups = vec!["system:serviceaccounts".into(), group.into()];
     }
-    Ok(if name == ANONYMOUS { anonymous() } else { authenticated(acting) })
+    if name == ANONYMOUS && !acting.groups.iter().any(|group| &**group == UNAUTHENTICATED) {
+        acting.groups.push(UNAUTHENTICATED.into());
+    }
+    Ok(authenticated(acting))
 }
 
 #[cfg(test)]
@@ -329,6 +352,42 @@ mod tests {
         assert_eq!((&*jane.uid, &*jane.extra["example.com/scope"][0]), ("u1", "all"));
         headers.remove("impersonate-user");
         assert_eq!(acting(&Masters, admin(), &headers).await.unwrap_err().code(), 400);
+    }
+
+    #[tokio::test]
+    async fn whom_a_request_acts_as_is_never_lost() {
+        let as_bytes = |name: &'static str, bytes: &[u8]| {
+            HeaderMap::from_iter([(
+                http::HeaderName::from_static(name),
+                HeaderValue::from_bytes(bytes).unwrap(),
+            )])
+        };
+        // A proxy of an administrator's: were the name left out, everybody behind it would be the administrator.
+        let joerg =
+            acting(&Masters, admin(), &as_bytes("impersonate-user", "jörg".as_bytes())).await.unwrap();
+        assert_eq!(&*joerg.name, "jörg");
+        for name in ["impersonate-user", "impersonate-group", "impersonate-uid", "impersonate-extra-a"] {
+            let mut headers = as_bytes(name, b"\xff\xfe");
+            assert_eq!(acting(&Masters, admin(), &headers).await.unwrap_err().code(), 400, "{name}");
+            if name != "impersonate-user" {
+                headers.insert("impersonate-user", "jane".parse().unwrap());
+            }
+            assert_eq!(acting(&Masters, admin(), &headers).await.unwrap_err().code(), 400, "{name}");
+        }
+        let mut headers = as_bytes("impersonate-user", b"system:anonymous");
+        headers.insert("impersonate-extra-%zz", "v".parse().unwrap());
+        headers.insert("impersonate-group", "team".parse().unwrap());
+        let nobody = acting(&Masters, admin(), &headers).await.unwrap();
+        assert_eq!(nobody.groups, ["team".into(), UNAUTHENTICATED.into()]);
+        assert_eq!(&*nobody.extra["%zz"][0], "v");
+    }
+
+    #[test]
+    fn only_names_that_accounts_can_have_are_accounts() {
+        assert_eq!(service_account("system:serviceaccount:shop:web.1"), Some(("shop", "web.1")));
+        for other in ["shop:web:x", "shop:", ":web", "shop:We", "sh.op:web", "shop"] {
+            assert_eq!(service_account(&format!("system:serviceaccount:{other}")), None, "{other}");
+        }
     }
 
     #[test]

@@ -19,6 +19,9 @@ use crate::schema::{Definition, MAX_DEPTH, Type, TypeRef};
 /// Strict faults reported: Kubernetes' own bound.
 const MAX_FAULTS: usize = 100;
 
+/// Bytes of all strict faults together: each names a path, and a key of it may be as long as the body.
+const MAX_FAULT_BYTES: usize = 64 << 10;
+
 /// Bytes of a body that cannot be read that the answer shows.
 const PREVIEW: usize = 200;
 
@@ -90,6 +93,7 @@ enum Shape {
 #[derive(Default)]
 struct Found {
     strict: Vec<String>,
+    strict_bytes: usize,
     misfit: Option<String>,
 }
 
@@ -101,11 +105,19 @@ struct Walk {
 impl Walk {
     fn strict(&self, what: &str, field: &str) {
         let mut found = self.found.borrow_mut();
-        if found.strict.len() < MAX_FAULTS {
-            let path = self.path.borrow();
-            let dot = if path.is_empty() { "" } else { "." };
-            found.strict.push(format!("{what} field \"{path}{dot}{field}\""));
+        if found.strict.len() >= MAX_FAULTS {
+            return;
         }
+        let path = self.path.borrow();
+        let dot = if path.is_empty() { "" } else { "." };
+        let bytes = path.len() + field.len();
+        let place: String = if found.strict_bytes + bytes <= MAX_FAULT_BYTES {
+            format!("{path}{dot}{field}")
+        } else {
+            path.chars().chain(dot.chars()).chain(field.chars()).take(PREVIEW).collect()
+        };
+        found.strict_bytes += place.len();
+        found.strict.push(format!("{what} field \"{place}\""));
     }
 
     fn misfit(&self, seed: &Seed<'_>, got: &str) {
@@ -403,6 +415,16 @@ mod tests {
                 let _ = decode(text.as_bytes(), sent, lookup("", "v1", "Pod"));
             }
         }
+    }
+
+    #[test]
+    fn faults_are_told_however_long_their_names_and_within_a_bound() {
+        let long = "x".repeat(1 << 20);
+        let twice: Vec<String> = (0..99).map(|at| format!("\"{at}\":1,\"{at}\":1")).collect();
+        let text = format!("{{\"{long}\":{{{}}},\"a\":1,\"a\":2}}", twice.join(","));
+        let strict = decode(text.as_bytes(), Sent::Json, None).unwrap().strict;
+        assert_eq!((strict.len(), strict[99].as_str()), (100, "duplicate field \"a\""));
+        assert!(strict.iter().map(String::len).sum::<usize>() < 2 * MAX_FAULT_BYTES);
     }
 
     #[test]

@@ -40,8 +40,10 @@ impl Listed {
     }
 }
 
-/// Warnings that an answer shows: more would not fit into headers.
-const MAX_WARNINGS: usize = 50;
+/// Characters of all warnings of an answer, and of one of those that are too long together: headers are no place for more
+/// (`apiserver/pkg/endpoints/filters/warning.go`).
+const MAX_WARNED: usize = 4 << 10;
+const MAX_WARNING: usize = 256;
 
 /// A list with more bytes than this is made while it is sent, in pieces of about this size.
 const PIECE: usize = 64 << 10;
@@ -52,7 +54,16 @@ pub(super) fn warn(call: &Call, response: Response<Body>) -> Response<Body> {
 }
 
 fn warned(warnings: &[String], mut response: Response<Body>) -> Response<Body> {
-    for warning in warnings.iter().take(MAX_WARNINGS) {
+    let length = |text: &String| text.chars().count();
+    let is_too_much = warnings.iter().map(length).sum::<usize>() > MAX_WARNED;
+    let mut written = 0;
+    for warning in warnings {
+        let warning: String = match is_too_much {
+            _ if written >= MAX_WARNED => break,
+            true => warning.chars().take(MAX_WARNING).collect(),
+            false => warning.clone(),
+        };
+        written += length(&warning);
         let text = warning.replace('\\', "\\\\").replace('"', "\\\"");
         if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{text}\"")) {
             response.headers_mut().append(WARNING, value);

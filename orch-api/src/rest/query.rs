@@ -14,15 +14,13 @@ use super::target::percent_decoded;
 use crate::convert::Form;
 use crate::patch::{manager_faults, manager_name};
 
-/// Pairs of a query: more are not looked at. Kubernetes' own clients send ten at most.
-const MAX_PAIRS: usize = 256;
-
 /// The parameters as they were sent.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Query(Vec<(String, String)>);
 
 impl Query {
-    /// Takes a query apart; what cannot be decoded is left out, as Go's `url.ParseQuery` does for `Query()`.
+    /// Takes a query apart; what cannot be decoded is left out, as Go's `url.ParseQuery` does for `Query()`. All pairs count:
+    /// a `dryRun` that comes late must not be lost. URIs are bounded, to 64 KiB.
     pub(super) fn parse(query: &str) -> Self {
         let pair = |pair: &str| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -30,7 +28,7 @@ impl Query {
             Some((text(name)?, text(value)?))
         };
         let pairs = query.split('&').filter(|pair| !pair.is_empty() && !pair.contains(';'));
-        Self(pairs.take(MAX_PAIRS).filter_map(pair).collect())
+        Self(pairs.filter_map(pair).collect())
     }
 
     /// The first value of a parameter; empty when it is absent.
@@ -361,6 +359,13 @@ mod tests {
                 .message()
                 .starts_with("CreateOptions.meta.k8s.io \"\" is invalid: [dryRun: Unsupported value")
         );
+    }
+
+    #[test]
+    fn what_comes_late_counts() {
+        let query = Query::parse(&format!("{}dryRun=All", "a=b&".repeat(1_000)));
+        let options = write_options(&query, &HeaderMap::new(), Writing::Create).unwrap();
+        assert_eq!(options.dry_run, DryRun::All);
     }
 
     #[test]

@@ -86,10 +86,16 @@ pub(super) async fn listed(call: &Call, options: &ListOptions) -> Result<Listed,
     let api = &call.api;
     arrived(call, || {
         Box::pin(async {
-            let page = api.list(&select, None, options.limit).await?;
-            if page.revision < asked {
-                return Err(Error::Ahead { requested: asked, current: page.revision });
+            let check = |current: Revision| match current < asked {
+                true => Err(Error::Ahead { requested: asked, current }),
+                false => Ok(()),
+            };
+            // What has not come is waited for with small lists.
+            if asked != Revision::ZERO {
+                check(api.list(&Select::kind(call.info.kind), None, 1).await?.revision)?;
             }
+            let page = api.list(&select, None, options.limit).await?;
+            check(page.revision)?;
             Ok(page)
         })
     })

@@ -1,7 +1,7 @@
 //! The server on a socket: hyper over TLS, one task a connection.
 //!
 //! Invariants: a request carries the user of the connection's certificate, whatever it says itself; connections are bounded
-//! in number, and one whose client neither reads nor shakes hands is closed.
+//! in number, and one whose client neither reads nor shakes hands, or asks for nothing any more, is closed.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -10,22 +10,24 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http::Request;
+use http::{Extensions, Request};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use jiff::Timestamp;
 use orch_core::{Api, Env, Task};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::body::{Body, BodyError};
 use super::publish;
 use super::service::{Rest, Untrusted};
 use super::tls::{Authority, Client, Clients, Identity, TlsError, write_secret};
@@ -39,6 +41,26 @@ const STREAMS: u32 = 1_000;
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long a client may leave what it is sent unread.
 const STALL: Duration = Duration::from_secs(30);
+/// Bytes of the headers of a request over HTTP/2; of an HTTP/1.1 one hyper takes about as many.
+const HEADERS: u32 = 256 << 10;
+
+/// How long connections are waited for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    /// For the headers of a request, and over HTTP/1.1 for the next request (`ReadHeaderTimeout` of
+    /// `apiserver/pkg/server/secure_serving.go`).
+    pub(super) headers: Duration,
+    /// For a request over HTTP/2 where none is at work (`IdleTimeout`): places are counted, and nobody may keep one for nothing.
+    pub(super) idle: Duration,
+    /// How often a client of HTTP/2 is asked whether it is there, and how long it may take to answer.
+    pub(super) ping: (Duration, Duration),
+}
+
+pub(super) const PATIENCE: Patience = Patience {
+    headers: Duration::from_secs(32),
+    idle: Duration::from_secs(90),
+    ping: (Duration::from_secs(30), Duration::from_secs(15)),
+};
 
 /// Why there is no server.
 #[derive(Debug, thiserror::Error)]
@@ -94,7 +116,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Binds an address (port 0: any free one) and serves there.
+    /// Binds an address (port 0: any free one) and serves there. Whoever shows neither a certificate nor a token is
+    /// anonymous, also when requests in the process are not ([`Rest::acting_as`]).
     ///
     /// # Errors
     /// [`ServeError`].
@@ -103,6 +126,16 @@ impl Server {
         env: &Env,
         address: SocketAddr,
         authority: &Authority,
+    ) -> Result<Self, ServeError> {
+        Self::start_with(rest, env, address, authority, PATIENCE).await
+    }
+
+    pub(super) async fn start_with(
+        rest: Rest,
+        env: &Env,
+        address: SocketAddr,
+        authority: &Authority,
+        patience: Patience,
     ) -> Result<Self, ServeError> {
         let bind = |source| ServeError::Bind { address, source };
         let listener = TcpListener::bind(address).await.map_err(bind)?;
@@ -117,11 +150,12 @@ impl Server {
         let (config, clients) = authority.config(&identity)?;
         let env = env.child("rest-server");
         let door = Door {
-            rest,
+            rest: rest.acting_as_nobody(),
             env: env.clone(),
             clients,
             acceptor: TlsAcceptor::from(config),
             open: Arc::default(),
+            patience,
         };
         let accepting = env.spawn(door.accept(listener));
         Ok(Self { address, _accepting: accepting })
@@ -182,6 +216,7 @@ struct Door {
     clients: Clients,
     acceptor: TlsAcceptor,
     open: Arc<AtomicUsize>,
+    patience: Patience,
 }
 
 /// One of the connections that are counted.
@@ -241,28 +276,135 @@ impl Door {
         client: Client,
         is_http2: bool,
     ) -> Result<(), hyper::Error> {
-        let rest = self.rest.clone();
+        let (rest, env) = (self.rest.clone(), self.env.clone());
+        let work = Work::new(&self.env);
+        let counted = work.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
-            match &client {
-                Client::Known(user) => _ = request.extensions_mut().insert(user.clone()),
-                Client::Untrusted => _ = request.extensions_mut().insert(Untrusted),
-                Client::Anonymous => {}
+            say_who(&client, env.now(), request.extensions_mut());
+            let (rest, at_work) = (rest.clone(), counted.begin());
+            async move {
+                let response = rest.answer(request).await;
+                Ok::<_, Infallible>(response.map(|body| Worked { body, _at_work: at_work }))
             }
-            let rest = rest.clone();
-            async move { Ok::<_, Infallible>(rest.answer(request).await) }
         });
         let stream = TokioIo::new(stream);
-        if is_http2 {
-            return hyper::server::conn::http2::Builder::new(Tasks(self.env.clone()))
+        let Patience { headers, idle, ping } = self.patience;
+        if !is_http2 {
+            return hyper::server::conn::http1::Builder::new()
                 .timer(TokioTimer::new())
-                .max_concurrent_streams(STREAMS)
+                .header_read_timeout(headers)
                 .serve_connection(stream, service)
                 .await;
         }
-        hyper::server::conn::http1::Builder::new()
+        let connection = hyper::server::conn::http2::Builder::new(Tasks(self.env.clone()))
             .timer(TokioTimer::new())
-            .serve_connection(stream, service)
-            .await
+            .max_concurrent_streams(STREAMS)
+            .max_header_list_size(HEADERS)
+            .keep_alive_interval(ping.0)
+            .keep_alive_timeout(ping.1)
+            .serve_connection(stream, service);
+        let mut connection = std::pin::pin!(connection);
+        tokio::select! {
+            ended = connection.as_mut() => return ended,
+            () = work.idle_for(idle) => {}
+        }
+        // What comes now is still answered; who leaves it open nevertheless is cut off.
+        connection.as_mut().graceful_shutdown();
+        tokio::select! {
+            ended = connection => ended,
+            () = work.idle_for(idle) => Ok(()),
+        }
+    }
+}
+
+/// Says with a request who its connection's client is. A connection may outlive the certificate that it began with.
+fn say_who(client: &Client, now: Timestamp, extensions: &mut Extensions) {
+    match client {
+        Client::Known { user, until } if now <= *until => _ = extensions.insert(user.clone()),
+        Client::Known { .. } | Client::Untrusted => _ = extensions.insert(Untrusted),
+        Client::Anonymous => {}
+    }
+}
+
+/// The requests of a connection that are at work, their answers included.
+#[derive(Clone)]
+struct Work {
+    count: Arc<AtomicUsize>,
+    /// When the last one began or ended, in milliseconds of the environment.
+    changed: Arc<AtomicU64>,
+    env: Env,
+}
+
+impl Work {
+    fn new(env: &Env) -> Self {
+        let work = Self { count: Arc::default(), changed: Arc::default(), env: env.clone() };
+        work.touch();
+        work
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.env.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn touch(&self) {
+        self.changed.store(self.now(), Ordering::Relaxed);
+    }
+
+    fn begin(&self) -> AtWork {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.touch();
+        AtWork(self.clone())
+    }
+
+    /// Ends when nothing has been at work for that long.
+    async fn idle_for(&self, long: Duration) {
+        let mut wait = long;
+        loop {
+            self.env.sleep(wait).await;
+            let since = self.now().saturating_sub(self.changed.load(Ordering::Relaxed));
+            let rest = long.saturating_sub(Duration::from_millis(since));
+            let is_busy = self.count.load(Ordering::Relaxed) > 0;
+            if !is_busy && rest.is_zero() {
+                return;
+            }
+            wait = if rest.is_zero() { long } else { rest };
+        }
+    }
+}
+
+/// One of them.
+struct AtWork(Work);
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        self.0.touch();
+        self.0.count.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The body of an answer, which is work until it has been sent.
+struct Worked {
+    body: Body,
+    _at_work: AtWork,
+}
+
+impl http_body::Body for Worked {
+    type Data = bytes::Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<bytes::Bytes>, BodyError>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.body.size_hint()
     }
 }
 
@@ -342,6 +484,18 @@ mod tests {
                 Err(error) => return (written, error),
             }
         }
+    }
+
+    #[test]
+    fn a_certificate_ends_while_its_connection_goes_on() {
+        let until = Timestamp::from_second(1_000).unwrap();
+        let client = Client::Known { user: orch_core::User::new("jane"), until };
+        let said = |secs| {
+            let mut extensions = Extensions::new();
+            say_who(&client, Timestamp::from_second(secs).unwrap(), &mut extensions);
+            (extensions.get::<orch_core::User>().is_some(), extensions.get::<Untrusted>().is_some())
+        };
+        assert_eq!((said(1_000), said(1_001)), ((true, false), (false, true)));
     }
 
     #[test]

@@ -166,6 +166,11 @@ impl Rest {
         Self { shared: Arc::clone(&self.shared), user: Some(user) }
     }
 
+    /// The same server, for which requests that do not say who asks are anonymous.
+    pub(super) fn acting_as_nobody(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), user: None }
+    }
+
     /// Answers a request. Dropping the future may leave a write done or not.
     pub async fn answer<B>(&self, request: Request<B>) -> Response<Body>
     where
@@ -227,11 +232,7 @@ impl Rest {
                 self.path(&path, &query, &parts, seen).await
             }
             Target::Resource(target) => {
-                let verb = verb::name(&parts.method, &target, &query);
-                let what = Attributes::resource(verb, &target.group, &target.version, &target.resource)
-                    .namespace(&target.namespace)
-                    .name(&target.name)
-                    .subresource(&target.subresource);
+                let what = verb::attributes(&parts.method, &target, &query);
                 access::check(authorizer, &user, &what).await?;
                 let http::request::Parts { method, headers, .. } = parts;
                 let request = verb::Request { target, query, method, headers, user };
@@ -248,20 +249,16 @@ impl Rest {
     /// # Errors
     /// 401.
     async fn who(&self, parts: &http::request::Parts) -> Result<User, Status> {
-        if parts.extensions.get::<Untrusted>().is_some() {
-            return Err(Status::unauthorized());
-        }
-        if let Some(known) = parts.extensions.get::<User>().or(self.user.as_ref()) {
+        let is_trusted = parts.extensions.get::<Untrusted>().is_none();
+        let known = parts.extensions.get::<User>().or(self.user.as_ref()).filter(|_| is_trusted);
+        if let Some(known) = known {
             return Ok(access::authenticated(known.clone()));
         }
-        let Some(header) = parts.headers.get(AUTHORIZATION) else { return Ok(access::anonymous()) };
-        let header = header.to_str().unwrap_or_default().split_once(' ');
-        let token =
-            header.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token);
-        let (Some(token), Some(authenticator)) = (token, &self.shared.authenticator) else {
-            return Err(Status::unauthorized());
+        let Some(token) = bearer(&parts.headers) else {
+            return if is_trusted { Ok(access::anonymous()) } else { Err(Status::unauthorized()) };
         };
-        match authenticator.authenticate(token.trim(), &[]).await {
+        let Some(authenticator) = &self.shared.authenticator else { return Err(Status::unauthorized()) };
+        match authenticator.authenticate(&token, &[]).await {
             Ok(known) => Ok(access::authenticated(known.user)),
             Err(error) => {
                 tracing::debug!(%error, "a token is not good");
@@ -301,6 +298,15 @@ impl Rest {
             _ => Ok(body::not_found()),
         }
     }
+}
+
+/// The bearer token of a request; other ways to say who one is are not known
+/// (`apiserver/pkg/authentication/request/bearertoken`).
+fn bearer(headers: &http::HeaderMap) -> Option<String> {
+    let header = String::from_utf8_lossy(headers.get(AUTHORIZATION)?.as_bytes());
+    let mut words = header.trim().splitn(3, ' ');
+    words.next().filter(|scheme| scheme.eq_ignore_ascii_case("bearer"))?;
+    words.next().filter(|token| !token.is_empty()).map(str::to_owned)
 }
 
 impl Shared {

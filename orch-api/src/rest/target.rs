@@ -1,7 +1,8 @@
 //! What a request is about: the parts of its path, as `apiserver/pkg/endpoints/request/requestinfo.go` takes them apart.
 //!
 //! Not a lookup: whether such a group, version or resource exists is the registry's to say. Invariant: every part is
-//! decoded once, and a part that does not decode is a path that nothing serves.
+//! decoded once, and a part that does not decode, or is empty where a name must stand, is a path that nothing serves: what
+//! the authorizer is asked and what is done are of the same parts.
 
 /// What a path names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +35,7 @@ pub(super) struct ResourceTarget {
 /// Subresources of a namespace itself; anything else behind its name stands in it.
 const NAMESPACE_SUBRESOURCES: [&str; 2] = ["status", "finalize"];
 
-/// Takes a path apart; `None` when it cannot be decoded.
+/// Takes a path apart; `None` when it cannot be decoded, or when a name in it is empty though something follows.
 pub(super) fn parse(path: &str) -> Option<Target> {
     let parts: Vec<String> =
         path.trim_matches('/').split('/').map(percent_decoded).collect::<Option<Vec<_>>>()?;
@@ -56,6 +57,10 @@ pub(super) fn parse(path: &str) -> Option<Target> {
     if is_in_namespace {
         target.namespace.clone_from(&rest[1]);
         rest.drain(..2);
+    }
+    let has_gap = is_in_namespace && target.namespace.is_empty() || rest.iter().any(String::is_empty);
+    if has_gap {
+        return None;
     }
     let mut rest = rest.into_iter();
     target.resource = rest.next().unwrap_or_default();
@@ -121,6 +126,15 @@ mod tests {
             assert_eq!(parse(path), Some(expected), "{path}");
         }
         assert_eq!(parse("/api/v1/pods/%zz"), None);
+        for gap in [
+            "pods//status",
+            "watch//pods/a",
+            "namespaces//pods",
+            "namespaces/shop/pods//log",
+            "namespaces/shop//a",
+        ] {
+            assert_eq!(parse(&format!("/api/v1/{gap}")), None, "{gap}");
+        }
         let Some(Target::Resource(target)) = parse("/api/v1/watch/namespaces/shop/pods") else { panic!() };
         assert!(target.is_watch && target.namespace == "shop" && target.resource == "pods");
     }

@@ -5,6 +5,7 @@ mod custom;
 mod documents;
 mod forms;
 mod fuzz;
+mod guard;
 mod lists;
 mod metrics;
 mod patches;

@@ -278,8 +278,8 @@ pub(super) fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
 pub(super) enum Client {
     /// No certificate.
     Anonymous,
-    /// A certificate of the authority.
-    Known(User),
+    /// A certificate of the authority, and until when it is good.
+    Known { user: User, until: Timestamp },
     /// A certificate that the authority did not sign, or that is not good now.
     Untrusted,
 }
@@ -296,8 +296,19 @@ impl Clients {
         if self.0.verify_client_cert(leaf, others, now).is_err() {
             return Client::Untrusted;
         }
-        user(leaf).map_or(Client::Untrusted, Client::Known)
+        let ends = chain.iter().flat_map(|chain| chain.iter()).map(end).collect::<Option<Vec<_>>>();
+        let until = ends.and_then(|ends| ends.into_iter().min());
+        match (user(leaf), until) {
+            (Some(user), Some(until)) => Client::Known { user, until },
+            _ => Client::Untrusted,
+        }
     }
+}
+
+/// Until when a certificate is good.
+fn end(certificate: &CertificateDer<'_>) -> Option<Timestamp> {
+    let (_, certificate) = x509_parser::parse_x509_certificate(certificate).ok()?;
+    Timestamp::from_second(certificate.validity().not_after.timestamp()).ok()
 }
 
 fn user(leaf: &CertificateDer<'_>) -> Option<User> {
@@ -373,7 +384,10 @@ mod tests {
             let admin = authority.client("admin", Some("system:masters")).unwrap();
             let mut expected = User::new("admin");
             expected.groups = vec!["system:masters".into()];
-            assert_eq!(who(&admin, env.now()), Client::Known(expected));
+            let Client::Known { user, until } = who(&admin, env.now()) else { panic!("it is known") };
+            assert_eq!(user, expected);
+            assert_eq!(who(&admin, until + jiff::SignedDuration::from_secs(1)), Client::Untrusted);
+            assert!(matches!(who(&admin, until), Client::Known { .. }), "to the end");
             assert_eq!(clients.who(None, env.now()), Client::Anonymous);
             let stranger = other.client("admin", Some("system:masters")).unwrap();
             assert_eq!(who(&stranger, env.now()), Client::Untrusted);

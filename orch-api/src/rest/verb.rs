@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
+use orch_core::selector::{FieldOperator, FieldSelector, FieldTerm};
 use orch_core::{KindInfo, Registry, Subresource, User, kind};
 
+use super::access::Attributes;
 use super::body::{self, Answer, BodyError};
 use super::call::subresource;
 use super::metrics::Place;
@@ -28,19 +30,46 @@ pub(super) struct Request {
     pub(super) user: User,
 }
 
-/// The verb as authorizers know it.
-pub(super) fn name(method: &Method, target: &ResourceTarget, query: &Query) -> &'static str {
+/// The verb as authorizers know it; empty for methods that have none.
+fn name(method: &Method, target: &ResourceTarget, query: &Query) -> &'static str {
     let is_collection = target.name.is_empty();
     match *method {
+        _ if target.is_watch => "watch",
         Method::POST => "create",
         Method::PUT => "update",
         Method::PATCH => "patch",
         Method::DELETE if is_collection => "deletecollection",
         Method::DELETE => "delete",
-        _ if target.is_watch || is_collection && query.flag("watch") => "watch",
-        _ if is_collection => "list",
-        _ => "get",
+        Method::GET | Method::HEAD if is_collection && query.flag("watch") => "watch",
+        Method::GET | Method::HEAD if is_collection => "list",
+        Method::GET | Method::HEAD => "get",
+        _ => "",
     }
+}
+
+/// What the authorizer is asked. A list or watch of one name counts as one of that name, and a namespace stands in itself, so
+/// that a role in it may give it.
+pub(super) fn attributes(method: &Method, target: &ResourceTarget, query: &Query) -> Attributes {
+    let verb = name(method, target, query);
+    let is_itself = target.resource == kind::NAMESPACES.resource() && target.namespace.is_empty();
+    let namespace = if is_itself { &target.name } else { &target.namespace };
+    let selected = match verb {
+        "list" | "watch" if !target.is_watch => selected_name(query),
+        _ => None,
+    };
+    Attributes::resource(verb, &target.group, &target.version, &target.resource)
+        .namespace(namespace)
+        .name(selected.as_deref().unwrap_or(&target.name))
+        .subresource(&target.subresource)
+}
+
+/// The one name that a field selector leaves, if it is one that an object can have in a path.
+fn selected_name(query: &Query) -> Option<String> {
+    let fields: FieldSelector = query.text("fieldSelector").parse().ok()?;
+    let is_name = |term: &&FieldTerm| term.field == "metadata.name" && term.operator == FieldOperator::Equals;
+    let name = &fields.terms().iter().find(is_name)?.value;
+    let is_segment = !matches!(name.as_str(), "" | "." | "..") && !name.contains(['/', '%']);
+    is_segment.then(|| name.clone())
 }
 
 /// What a request does.
@@ -76,10 +105,15 @@ fn decide(info: &KindInfo, request: &Request) -> Result<(Do, Subresource), Statu
     use Subresource::{Binding, Eviction, Finalize, Log, Token};
     let is_made = matches!(part, Binding | Eviction | Token);
     let is_read = !is_made && part != Finalize;
-    Ok(match name(&request.method, target, &request.query) {
-        "watch" => (Do::Watch, part),
+    let verb = name(&request.method, target, &request.query);
+    let is_of_many = matches!(verb, "watch" | "list" | "deletecollection");
+    if is_of_many && !is_whole {
+        return Err(Status::no_resource());
+    }
+    Ok(match verb {
+        "watch" if matches!(request.method, Method::GET | Method::HEAD) => (Do::Watch, part),
         "list" => (Do::List, part),
-        "get" if is_read && matches!(request.method, Method::GET | Method::HEAD) => (Do::Get, part),
+        "get" if is_read => (Do::Get, part),
         "create" if is_collection && in_one_place => (Do::Create, part),
         "create" if is_made => (Do::Create, part),
         _ if part == Log => return Err(Status::no_method()),
@@ -193,6 +227,13 @@ mod tests {
         check(Method::GET, "/api/v1/pods", Ok((Do::List, None)));
         check(Method::GET, "/api/v1/pods?watch=1", Ok((Do::Watch, None)));
         check(Method::GET, "/api/v1/watch/pods", Ok((Do::Watch, None)));
+        check(Method::GET, "/api/v1/watch/namespaces/a/pods/x/status", Err(404));
+        check(Method::POST, "/api/v1/watch/namespaces/a/pods", Err(405));
+        check(Method::DELETE, "/api/v1/watch/namespaces/a/pods/x", Err(405));
+        for method in [Method::OPTIONS, Method::TRACE, Method::CONNECT, "SEARCH".parse().unwrap()] {
+            check(method.clone(), pods, Err(405));
+            check(method, &format!("{pods}/x"), Err(405));
+        }
         check(Method::POST, "/api/v1/pods", Err(405));
         check(Method::POST, pods, Ok((Do::Create, None)));
         check(Method::PUT, pods, Err(405));
@@ -212,5 +253,34 @@ mod tests {
         check(Method::PUT, "/api/v1/namespaces/a/finalize", Ok((Do::Update, Finalize)));
         check(Method::GET, "/apis/apps/v1/namespaces/a/deployments/x/scale", Ok((Do::Get, Scale)));
         check(Method::GET, "/api/v1/namespaces/a/configmaps/x/status", Err(404));
+    }
+
+    #[test]
+    fn the_authorizer_is_asked_what_will_be_done() {
+        for (method, uri, expected) in [
+            (Method::GET, "/api/v1/namespaces/a", ("get", "a", "a")),
+            (Method::PUT, "/api/v1/namespaces/a/finalize", ("update", "a", "a")),
+            (Method::GET, "/api/v1/namespaces", ("list", "", "")),
+            (Method::GET, "/api/v1/namespaces/a/pods?fieldSelector=metadata.name%3Dx", ("list", "a", "x")),
+            (
+                Method::GET,
+                "/api/v1/namespaces/a/pods?watch=1&fieldSelector=metadata.name%3Dx",
+                ("watch", "a", "x"),
+            ),
+            (Method::GET, "/api/v1/namespaces/a/pods?fieldSelector=metadata.name%21%3Dx", ("list", "a", "")),
+            (Method::GET, "/api/v1/namespaces/a/pods?fieldSelector=metadata.name%3D..", ("list", "a", "")),
+            (
+                Method::DELETE,
+                "/api/v1/namespaces/a/pods?fieldSelector=metadata.name%3Dx",
+                ("deletecollection", "a", ""),
+            ),
+            (Method::POST, "/api/v1/watch/namespaces/a/pods", ("watch", "a", "")),
+            (Method::OPTIONS, "/api/v1/namespaces/a/pods", ("", "a", "")),
+        ] {
+            let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
+            let Some(Target::Resource(target)) = parse(path) else { panic!("{path} is no resource") };
+            let asked = attributes(&method, &target, &Query::parse(query));
+            assert_eq!((&*asked.verb, &*asked.namespace, &*asked.name), expected, "{method} {uri}");
+        }
     }
 }

@@ -24,6 +24,8 @@ use super::table;
 
 /// A watch that does not say how long ends after this to twice this (`--min-request-timeout`).
 const LEAST_TIMEOUT: Duration = Duration::from_secs(1800);
+/// No watch lasts longer, whatever it asks for: clocks end somewhere.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// Bookmarks come this often at most. Kubernetes sends one a minute; a client whose barrier waits for one is glad of more.
 const BOOKMARK_EVERY: Duration = Duration::from_secs(1);
 
@@ -37,7 +39,7 @@ pub(super) async fn watch(call: Call) -> Answer {
     }
     let env = call.shared.env.clone();
     let timeout = match options.timeout_secs {
-        Some(secs) if secs > 0 => Duration::from_secs(secs),
+        Some(secs) if secs > 0 => Duration::from_secs(secs).min(LONGEST_TIMEOUT),
         _ => LEAST_TIMEOUT.mul_f64(1.0 + env.fraction()),
     };
     let deadline = env.elapsed().saturating_add(timeout);

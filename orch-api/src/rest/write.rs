@@ -9,6 +9,7 @@ use orch_core::{
 };
 use serde_json::Value;
 
+use super::access::{self, Attributes};
 use super::body::Answer;
 use super::call::Call;
 use super::decode::{Decoded, decode};
@@ -125,9 +126,9 @@ pub(super) async fn update(mut call: Call, part: Subresource, body: Bytes) -> An
     let options = write_options(&call.request.query, &call.request.headers, Writing::Update)?;
     let tree = object(&mut call, part, &body, options.field_validation)?;
     let key = call.key();
-    let may_create = part == Subresource::None && Strategy::of(&call.info).row.creates_on_update();
-    let before = before(&call, part, may_create).await;
     let mut write = Write::update(key, tree).to(part);
+    let may_create = part == Subresource::None && Strategy::of(&call.info).row.creates_on_update();
+    let before = before(&call, &mut write, may_create).await?;
     write.options = said(options);
     let live = grants::write(&call, write, Doing::Write).await?;
     if part == Subresource::Scale {
@@ -242,9 +243,10 @@ pub(super) async fn patch(mut call: Call, part: Subresource, body: Bytes) -> Ans
     let ty = PatchType::of(&call)?;
     let mut options = write_options(&call.request.query, &call.request.headers, ty.writing())?;
     let patch = patch_of(&mut call, ty, part, &body, &options)?;
-    let before = before(&call, part, ty == PatchType::Apply && part == Subresource::None).await;
     options.api_version = Some(call.api_version().into());
     let mut write = Write::new(call.key(), Verb::Patch(patch)).to(part);
+    let may_create = ty == PatchType::Apply && part == Subresource::None;
+    let before = before(&call, &mut write, may_create).await?;
     // Fields of operations are the Api's to judge, all others were.
     write.options = if ty == PatchType::Json { options } else { said(options) };
     let live = grants::write(&call, write, Doing::Write).await?;
@@ -263,15 +265,55 @@ enum Before {
 }
 
 /// Looks at the object before a write that may create it, or whose warnings depend on what it changes.
-async fn before(call: &Call, part: Subresource, may_create: bool) -> Before {
-    let is_whole = part == Subresource::None;
+///
+/// # Errors
+/// 403 when it would be created by who may not.
+async fn before(call: &Call, write: &mut Write, may_create: bool) -> Result<Before, Status> {
+    let is_whole = write.subresource == Subresource::None;
     if !is_whole || !may_create && !warnings::counts(call.info.kind) {
-        return Before::Unasked;
+        return Ok(Before::Unasked);
     }
-    match call.api.get(&call.key(), Revision::ZERO).await {
-        Err(Error::NotFound { .. }) if may_create => Before::Absent,
-        Ok(live) => Before::Generation(live.header().generation),
-        Err(_) => Before::Unasked,
+    let found = match call.api.get(&write.key, Revision::ZERO).await {
+        Ok(found) => Some(found),
+        Err(Error::NotFound { .. }) => None,
+        Err(error) if may_create => return Err(call.failed(&error, Doing::Write)),
+        Err(_) => return Ok(Before::Unasked),
+    };
+    if may_create {
+        check_creation(call, write, found.as_ref()).await?;
+    }
+    Ok(match found {
+        Some(found) => Before::Generation(found.header().generation),
+        None if may_create => Before::Absent,
+        None => Before::Unasked,
+    })
+}
+
+/// An update or apply of an absent object creates it. Who may do so but may not create does it only to objects that are there
+/// (`withAuthorization` of `update.go`).
+///
+/// # Errors
+/// 403.
+async fn check_creation(call: &Call, write: &mut Write, found: Option<&Live>) -> Result<(), Status> {
+    let (target, user) = (&call.request.target, &call.request.user);
+    let what = Attributes::resource("create", &target.group, &target.version, &target.resource)
+        .namespace(&target.namespace)
+        .name(&target.name);
+    let may_create = access::check(&*call.shared.authorizer, user, &what).await;
+    match (found, may_create) {
+        (None, refused) => refused,
+        (Some(found), Err(_)) => {
+            // Should it be gone by then, nothing is made.
+            let says_uid = match &write.verb {
+                Verb::Update(tree) => tree.object_at("metadata").is_some_and(|head| !head.is_unset("uid")),
+                _ => false,
+            };
+            if !says_uid {
+                write.precondition.uid = Some(found.uid().clone());
+            }
+            Ok(())
+        }
+        (Some(_), Ok(())) => Ok(()),
     }
 }
 

@@ -55,7 +55,7 @@ pub enum Conflicts {
 pub struct Precondition {
     /// It is this very object, not a later one of the same name.
     pub uid: Option<Str>,
-    /// It is at this revision.
+    /// It is at this revision; [`Revision::ZERO`]: it is absent.
     pub revision: Option<Revision>,
 }
 

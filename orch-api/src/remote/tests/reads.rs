@@ -141,3 +141,25 @@ fn discovery_tells_the_kinds() {
         assert_eq!(remote.registry().by_word("wd").unwrap().kind, widgets);
     });
 }
+
+#[test]
+fn a_part_acts_as_exactly_who_it_is() {
+    with(|world| async move {
+        let uri = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
+        let ask = async |user: User| {
+            let acting = RemoteApi { user: Some(user), ..world.remote.clone() };
+            acting.send(Request::post(uri), Bytes::from_static(b"{}")).await
+        };
+        let mut user = User::new("jörg");
+        user.groups = vec!["team".into()];
+        user.uid = "u1".into();
+        user.extra.insert("example.com/a b".into(), vec!["x".into(), "y".into()]);
+        let answer = ask(user).await.unwrap();
+        let tree: Value = serde_json::from_slice(&answer.body).unwrap();
+        let expected = json!({"username": "jörg", "uid": "u1", "groups": ["team", "system:authenticated"],
+            "extra": {"example.com/a b": ["x", "y"]}});
+        assert_eq!(tree["status"]["userInfo"], expected);
+        // A server would take it for the administrator, who the connection is.
+        assert!(ask(User::new("")).await.is_err());
+    });
+}

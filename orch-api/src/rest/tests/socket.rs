@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -11,6 +12,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
+use super::super::serve::{PATIENCE, Patience};
 use super::super::{Authority, Identity, Server as Socket};
 use super::*;
 
@@ -149,5 +151,62 @@ fn an_address_that_is_taken_is_told() {
         let rest = Rest::builder(Arc::new(api), &env).build();
         let error = Socket::start(rest, &env, server.address(), &authority).await.unwrap_err();
         assert_eq!(error.to_string(), format!("address {} of the API server", server.address()));
+    });
+}
+
+#[test]
+fn who_shows_nothing_is_nobody_whoever_acts_in_the_process() {
+    run(|env| async move {
+        let registry = Arc::new(Registry::built_in());
+        let api =
+            LocalApi::builder(Arc::new(MemStore::new(Arc::clone(&registry))), env.clone(), registry).build();
+        api.bootstrap().await.unwrap();
+        let authority = Authority::new(&env).unwrap();
+        let rest = Rest::builder(Arc::new(api), &env).build().acting_as(admin());
+        let server = Socket::start(rest, &env, ([127, 0, 0, 1], 0).into(), &authority).await.unwrap();
+        let stream = connect(&authority, None, server.address(), "h2").await;
+        assert_eq!(status(stream, MAPS, &env).await.0, 403);
+    });
+}
+
+#[test]
+fn nobody_keeps_a_place_for_nothing() {
+    run(|env| async move {
+        let registry = Arc::new(Registry::built_in());
+        let api =
+            LocalApi::builder(Arc::new(MemStore::new(Arc::clone(&registry))), env.clone(), registry).build();
+        api.bootstrap().await.unwrap();
+        let authority = Authority::new(&env).unwrap();
+        let rest = Rest::builder(Arc::new(api), &env).build();
+        let short = std::time::Duration::from_millis(60);
+        let patience = Patience { headers: short, idle: short, ..PATIENCE };
+        let address = ([127, 0, 0, 1], 0).into();
+        let server = Socket::start_with(rest, &env, address, &authority, patience).await.unwrap();
+        // Who asks for nothing, over either version, is cut off.
+        for alpn in ["h2", "http/1.1"] {
+            let mut stream = connect(&authority, None, server.address(), alpn).await;
+            let ended = async { while !matches!(stream.read(&mut [0; 64]).await, Ok(0) | Err(_)) {} };
+            // Over HTTP/2 the other side has to speak first; here it does not.
+            assert!(env.timeout(std::time::Duration::from_secs(20), ended).await.is_some(), "{alpn}");
+        }
+        // A client that asked once, answers every ping, and asks no more.
+        let admin = authority.client("admin", Some(MASTERS)).unwrap();
+        let stream = connect(&authority, Some(&admin), server.address(), "h2").await;
+        let (mut sender, driver) = hyper::client::conn::http2::handshake::<_, _, Full<Bytes>>(
+            TokioExecutor::new(),
+            TokioIo::new(stream),
+        )
+        .await
+        .unwrap();
+        let driver = env.spawn(async move { drop(driver.await) });
+        let request =
+            |uri: &str| Request::get(uri).header("host", "localhost").body(Full::<Bytes>::default()).unwrap();
+        // A watch is work for as long as it is open.
+        let watch = sender.send_request(request(&format!("{MAPS}?watch=1"))).await.unwrap();
+        let mut idle = std::pin::pin!(driver);
+        assert!(env.timeout(short * 5, idle.as_mut()).await.is_none(), "a watch is open");
+        drop(watch);
+        assert!(env.timeout(std::time::Duration::from_secs(20), idle).await.is_some(), "it is idle");
+        drop(sender);
     });
 }
