@@ -101,8 +101,10 @@ fn who_may_change_but_not_create_creates_nothing() {
         server.map("a", json!({})).await;
         server.jane(Method::PATCH, &apply, APPLY, &map("1")).await.expect(200);
         server.jane(Method::PUT, &uri, JSON, &map("2")).await.expect(200);
-        server.put(lease, wanted.clone()).await.expect(201);
-        server.jane(Method::PUT, lease, JSON, &wanted).await.expect(200);
+        let made = server.put(lease, wanted.clone()).await.expect(201);
+        let mut again = wanted;
+        again["metadata"]["resourceVersion"] = made.revision().into();
+        server.jane(Method::PUT, lease, JSON, &again).await.expect(200);
     });
 }
 
@@ -223,11 +225,7 @@ fn a_name_in_a_selector_counts_as_the_name_and_a_namespace_stands_in_itself() {
         let one = get(&format!("{MAPS}?fieldSelector=metadata.name%3Donly")).await.expect(200);
         assert_eq!(one.names(), ["only"]);
         get(MAPS).await.expect(403);
-        for selector in [
-            "metadata.name%3Dother",
-            "metadata.name%21%3Donly",
-            "metadata.name%3Dother%2Cmetadata.name%3Donly",
-        ] {
+        for selector in ["metadata.name%3Dother", "metadata.name%21%3Donly"] {
             get(&format!("{MAPS}?fieldSelector={selector}")).await.expect(403);
         }
         get("/api/v1/namespaces/default").await.expect(200);
