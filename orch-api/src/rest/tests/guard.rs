@@ -277,17 +277,22 @@ fn other_ways_to_say_who_one_is_say_nothing() {
 fn no_definition_replaces_a_kind_of_kubernetes() {
     with(|server| async move {
         let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-        let deployments = "/apis/apps/v1/namespaces/default/deployments";
-        let template = json!({"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}});
-        let web = json!({"metadata": {"name": "web"}, "spec": {"selector": {"matchLabels": {"a": "b"}}, "template": template}});
-        server.post(deployments, web).await.expect(201);
+        let policies = "/apis/networking.k8s.io/v1/namespaces/default/networkpolicies";
+        let web = json!({"metadata": {"name": "web"}, "spec": {"podSelector": {}}});
+        server.post(policies, web).await.expect(201);
         let anything = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
-        let definition = json!({"metadata": {"name": "deployments.apps"}, "spec": {"group": "apps", "scope": "Namespaced",
-            "names": {"plural": "deployments", "singular": "deployment", "kind": "Deployment", "listKind": "DeploymentList"},
+        let approved = json!({"api-approved.kubernetes.io": "unapproved, it takes a name"});
+        let definition = json!({"metadata": {"name": "networkpolicies.networking.k8s.io", "annotations": approved},
+            "spec": {"group": "networking.k8s.io", "scope": "Namespaced",
+            "names": {"plural": "networkpolicies", "singular": "networkpolicy", "kind": "NetworkPolicy",
+                "listKind": "NetworkPolicyList"},
             "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": anything}}]}});
         server.post(definitions, definition).await.expect(201);
-        server.post(deployments, json!({"metadata": {"name": "wrong"}, "spec": {}})).await.expect(422);
-        server.delete(&format!("{definitions}/deployments.apps"), None).await.expect(200);
-        assert_eq!(server.get(deployments).await.expect(200).names(), ["web"]);
+        let wrong =
+            json!({"metadata": {"name": "wrong"}, "spec": {"podSelector": {}, "policyTypes": ["Nope"]}});
+        server.post(policies, wrong).await.expect(422);
+        let uri = format!("{definitions}/networkpolicies.networking.k8s.io");
+        server.delete(&uri, None).await.expect(200);
+        assert_eq!(server.get(policies).await.expect(200).names(), ["web"]);
     });
 }
