@@ -161,10 +161,20 @@ impl Sender {
             .header("accept", "application/json")
             .body(Full::new(body.into()))
             .expect("a request");
-        match self {
-            Self::Two(sender) => sender.clone().send_request(request).await.expect("an answer"),
-            Self::One(sender) => sender.lock().await.send_request(request).await.expect("an answer"),
-        }
+        let answer = match self {
+            Self::Two(sender) => {
+                let mut sender = sender.clone();
+                sender.ready().await.expect("the connection is open");
+                sender.send_request(request).await
+            }
+            Self::One(sender) => {
+                let mut sender = sender.lock().await;
+                // Done with the answer before.
+                sender.ready().await.expect("the connection is open");
+                sender.send_request(request).await
+            }
+        };
+        answer.expect("an answer")
     }
 
     /// The whole answer; of HTTP/1.1 it must be read before the next one.
