@@ -79,7 +79,12 @@ fn seeds(text: &str) -> Result<(u64, u64), String> {
         text.parse::<u64>().map_err(|_| format!("{text:?} is not a number: give one seed, or FROM..TO"))
     };
     match text.split_once("..") {
-        Some((from, to)) => Ok((number(from)?, number(to)?)),
+        Some((from, to)) => {
+            let range = (number(from)?, number(to)?);
+            let is_empty =
+                || format!("{text} is empty: TO is the first seed that is not run, so give a larger one");
+            if range.0 < range.1 { Ok(range) } else { Err(is_empty()) }
+        }
         None => number(text).map(|seed| (seed, seed.saturating_add(1))),
     }
 }

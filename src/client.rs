@@ -4,14 +4,14 @@
 //! whoever is not an administrator may do what the roles in the cluster say, as over a socket.
 
 use orch_api::rest::{Rbac, Rest};
-#[cfg(feature = "kube")]
+#[cfg(any(feature = "kube", all(feature = "sim", feature = "remote")))]
 use orch_core::User;
 
 use crate::Cluster;
 
 /// Whom a kubeconfig of kubeadm names: a member of the group that may do everything.
-#[cfg(feature = "kube")]
-fn admin() -> User {
+#[cfg(any(feature = "kube", all(feature = "sim", feature = "remote")))]
+pub(crate) fn admin() -> User {
     let mut user = User::new("kubernetes-admin");
     user.groups = vec![orch_api::rest::MASTERS.into()];
     user

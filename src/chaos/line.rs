@@ -16,7 +16,7 @@ use http::header::RETRY_AFTER;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty, StreamBody};
 use orch_api::remote::{AnswerBody, RemoteApi, RequestBody};
-use orch_api::rest::{Attributes, Authorizer, Decision, MASTERS, Rest};
+use orch_api::rest::{Attributes, Authorizer, Decision, Rest};
 use orch_core::{Api, Env, Registry, User};
 use orch_store::Faults;
 
@@ -67,7 +67,8 @@ impl Line {
     /// The Api behind the line. The first that is given has the server; whoever asks later reaches the same.
     pub(super) fn to(&self, api: Arc<dyn Api>) -> Arc<dyn Api> {
         let remote = self.remote.get_or_init(|| {
-            let rest = Rest::builder(api, &self.env).authorizer(Anybody).build().acting_as(administrator());
+            let rest =
+                Rest::builder(api, &self.env).authorizer(Anybody).build().acting_as(crate::client::admin());
             let end = End { rest, env: self.env.clone(), state: Arc::clone(&self.state) };
             RemoteApi::over(end, &self.env).with_registry(Arc::clone(&self.registry))
         });
@@ -83,13 +84,6 @@ impl Line {
     pub(super) fn set(&self, faults: Faults) {
         *self.state.faults.lock().unwrap_or_else(PoisonError::into_inner) = faults;
     }
-}
-
-/// Whom the client's requests are from, unless it says another user.
-fn administrator() -> User {
-    let mut user = User::new("kubernetes-admin");
-    user.groups = vec![MASTERS.into()];
-    user
 }
 
 /// Lets everybody do everything, and act as anybody: which roles the parts need is not what is tried here.

@@ -44,11 +44,13 @@ use orch_core::{
     Watches, Write,
 };
 
+#[cfg(feature = "rest")]
+pub(crate) use self::admission::terminating;
+#[cfg(any(feature = "rest", feature = "remote"))]
+pub(crate) use self::create::REVISION_SET;
 use self::definitions::Definitions;
 use self::recent::Recent;
 use self::texts::Texts;
-#[cfg(feature = "rest")]
-pub(crate) use self::{admission::terminating, create::REVISION_SET};
 use crate::quota::{Counting, Quotas};
 use crate::services::Allocator;
 use crate::tokens::TokenSigner;

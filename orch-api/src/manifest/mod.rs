@@ -113,7 +113,7 @@ pub fn parse(source: &str, text: &[u8]) -> Result<Vec<Manifest>, Vec<Error>> {
 /// # Errors
 ///
 /// As [`parse`].
-#[cfg(feature = "rest")]
+#[cfg(any(feature = "rest", feature = "remote"))]
 pub(crate) fn document(text: &[u8]) -> Result<Value, Vec<Error>> {
     let mut errors = error::Errors::new(Arc::from("body"));
     let text = String::from_utf8_lossy(text);

@@ -119,26 +119,22 @@ impl RemoteApi {
         if user.name.is_empty() {
             return Err(Lost::Before("a user without a name cannot act".to_owned()));
         }
-        let mut request = request.header("impersonate-user", bytes(&user.name));
+        // As bytes: names need not be ASCII.
+        let mut request = request.header("impersonate-user", user.name.as_bytes());
         for group in &user.groups {
-            request = request.header("impersonate-group", bytes(group));
+            request = request.header("impersonate-group", group.as_bytes());
         }
         if !user.uid.is_empty() {
-            request = request.header("impersonate-uid", bytes(&user.uid));
+            request = request.header("impersonate-uid", user.uid.as_bytes());
         }
         for (key, values) in &user.extra {
             let name = format!("impersonate-extra-{}", super::path::encoded(key));
             for value in values {
-                request = request.header(name.as_str(), bytes(value));
+                request = request.header(name.as_str(), value.as_bytes());
             }
         }
         Ok(request)
     }
-}
-
-/// The value of a header; names need not be ASCII.
-fn bytes(text: &str) -> &[u8] {
-    text.as_bytes()
 }
 
 /// Reads an answer whole.

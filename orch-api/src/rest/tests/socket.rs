@@ -16,6 +16,12 @@ use super::super::serve::{PATIENCE, Patience};
 use super::super::{Authority, Identity, Server as Socket};
 use super::*;
 
+/// An Api of a store of its own.
+fn local(env: &Env) -> LocalApi {
+    let registry = Arc::new(Registry::built_in());
+    LocalApi::builder(Arc::new(MemStore::new(Arc::clone(&registry))), env.clone(), registry).build()
+}
+
 /// Connects as a client that trusts the authority.
 async fn connect(
     authority: &Authority,
@@ -145,9 +151,7 @@ fn nothing_is_left_of_a_server_whose_environment_ended() {
 fn an_address_that_is_taken_is_told() {
     run(|env| async move {
         let (server, authority) = started(&env).await;
-        let registry = Arc::new(Registry::built_in());
-        let api =
-            LocalApi::builder(Arc::new(MemStore::new(Arc::clone(&registry))), env.clone(), registry).build();
+        let api = local(&env);
         let rest = Rest::builder(Arc::new(api), &env).build();
         let error = Socket::start(rest, &env, server.address(), &authority).await.unwrap_err();
         assert_eq!(error.to_string(), format!("address {} of the API server", server.address()));
@@ -157,9 +161,7 @@ fn an_address_that_is_taken_is_told() {
 #[test]
 fn who_shows_nothing_is_nobody_whoever_acts_in_the_process() {
     run(|env| async move {
-        let registry = Arc::new(Registry::built_in());
-        let api =
-            LocalApi::builder(Arc::new(MemStore::new(Arc::clone(&registry))), env.clone(), registry).build();
+        let api = local(&env);
         api.bootstrap().await.unwrap();
         let authority = Authority::new(&env).unwrap();
         let rest = Rest::builder(Arc::new(api), &env).build().acting_as(admin());
@@ -172,9 +174,7 @@ fn who_shows_nothing_is_nobody_whoever_acts_in_the_process() {
 #[test]
 fn nobody_keeps_a_place_for_nothing() {
     run(|env| async move {
-        let registry = Arc::new(Registry::built_in());
-        let api =
-            LocalApi::builder(Arc::new(MemStore::new(Arc::clone(&registry))), env.clone(), registry).build();
+        let api = local(&env);
         api.bootstrap().await.unwrap();
         let authority = Authority::new(&env).unwrap();
         let rest = Rest::builder(Arc::new(api), &env).build();
