@@ -232,6 +232,9 @@ impl Quantity {
 /// # Ok::<(), orch_core::quantity::ParseQuantityError>(())
 /// ```
 pub fn normalize(text: &str) -> Result<Cow<'_, str>, ParseQuantityError> {
+    if parse::is_as_printed(text) {
+        return Ok(Cow::Borrowed(text));
+    }
     let quantity: Quantity = text.parse()?;
     Ok(if parse::keeps_text(text) { Cow::Borrowed(text) } else { Cow::Owned(quantity.to_string()) })
 }

@@ -48,6 +48,20 @@ pub(super) fn parse(text: &str) -> Result<Quantity, ParseQuantityError> {
     }
 }
 
+/// Whether a text is of the forms that are used most and what its quantity is printed as: a short whole number, of ones,
+/// thousandths or a power of two, of which a larger suffix would not be left with a whole number.
+pub(super) fn is_as_printed(text: &str) -> bool {
+    const SHORT: usize = 9;
+    let (number, suffix) = text.split_at(text.bytes().take_while(u8::is_ascii_digit).count());
+    let next = match suffix {
+        "" | "m" => 1000,
+        "Ki" | "Mi" | "Gi" => 1024,
+        _ => return false,
+    };
+    let is_short = number.len() <= SHORT && !number.starts_with('0');
+    is_short && number.parse::<u32>().is_ok_and(|number| !number.is_multiple_of(next))
+}
+
 /// Whether Kubernetes keeps the text of this quantity instead of printing its value again. `text` parses.
 pub(super) fn keeps_text(text: &str) -> bool {
     let Ok((parts, scale, _)) = dissect(text) else { return false };
@@ -173,6 +187,9 @@ fn binary(parts: &Parts<'_>, exponent: u32) -> Decimal {
     let (integer, dropped) = accumulate(parts.integer.bytes());
     if dropped > 0 || integer > BINARY_CAP >> exponent {
         return cap;
+    }
+    if parts.fraction.is_empty() {
+        return Decimal::from_magnitude(integer << exponent, 0, parts.signum);
     }
     // Schoolbook multiplication from the last digit on: exact, whatever the number of digits.
     let factor = NANOS << exponent;

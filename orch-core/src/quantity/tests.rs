@@ -362,6 +362,13 @@ fn well_formed() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
+    fn what_is_as_printed_is_printed_so(text in "[1-9]?[0-9]{0,4}[0-9]{0,5}(|m|k|[KMG]i|Ei|n)") {
+        if super::parse::is_as_printed(&text) {
+            prop_assert_eq!(quantity(&text).to_string(), text);
+        }
+    }
+
+    #[test]
     fn printing_loses_nothing(text in well_formed()) {
         let parsed = quantity(&text);
         let printed = parsed.to_string();
