@@ -8,6 +8,7 @@ mod encode;
 mod header;
 mod live;
 mod scan;
+mod text;
 
 pub use header::{Header, OwnerReference};
 pub use live::{Live, PartTree};
@@ -316,7 +317,11 @@ impl Object {
     /// assert_eq!(owned.with_managed_fields(None).managed_fields(), None);
     /// ```
     #[must_use]
-    pub fn with_managed_fields(&self, managed: Option<Bytes>) -> Self {
+    pub fn with_managed_fields(mut self, managed: Option<Bytes>) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.managed = managed;
+            return self;
+        }
         let Inner { key, header, body, spans, .. } = &*self.inner;
         let (key, header, body, spans) = (key.clone(), header.clone(), body.clone(), spans.clone());
         Self { revision: self.revision, inner: Arc::new(Inner { key, header, managed, body, spans }) }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use super::{Part, Spans, scan};
+use super::{Part, Spans, scan, text};
 use crate::Revision;
 
 /// A buffer that is kept for the next body, unless this one was unusually large.
@@ -77,19 +77,15 @@ fn key(out: &mut Vec<u8>, name: &str) -> usize {
     if out.last() != Some(&b'{') {
         out.push(b',');
     }
-    write(out, name);
+    text::string(out, name);
     out.push(b':');
     out.len()
 }
 
 fn entry(out: &mut Vec<u8>, name: &str, value: &Value) -> Range<usize> {
     let start = key(out, name);
-    write(out, value);
+    text::value(out, value);
     start..out.len()
-}
-
-fn write<T: serde::Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
-    serde_json::to_writer(out, value).expect("a tree has string keys and a vector takes every byte");
 }
 
 /// Replaces one part of a body, or adds it at the end; says what was set aside when it is the metadata.
@@ -102,7 +98,7 @@ pub(super) fn replace(
     let mut managed = None;
     let (body, spans) = splice_part(body, spans, part, |out| match part {
         Part::Metadata => managed = metadata(out, Some(value)),
-        Part::Spec | Part::Status => write(out, value),
+        Part::Spec | Part::Status => text::value(out, value),
     });
     (body, spans, managed)
 }
@@ -121,7 +117,7 @@ pub(super) fn replace_field(
         match scan::find(json, name) {
             scan::Found::Value(range) => {
                 out.extend_from_slice(&json[..range.start]);
-                write(out, value);
+                text::value(out, value);
                 out.extend_from_slice(&json[range.end..]);
             }
             scan::Found::Before(place) => {
@@ -131,9 +127,9 @@ pub(super) fn replace_field(
                 if last && out.len() > start + 1 {
                     out.push(b',');
                 }
-                write(out, name);
+                text::string(out, name);
                 out.push(b':');
-                write(out, value);
+                text::value(out, value);
                 if !last {
                     out.push(b',');
                 }
