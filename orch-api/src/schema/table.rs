@@ -16,7 +16,43 @@
 //! | list keys | `u16` string |
 //! | text | bytes of all strings |
 
+use std::sync::LazyLock;
+
 const TABLE: &[u8] = include_bytes!("table.bin");
+
+/// The text section; whether it is text is looked at once.
+static TEXTS: LazyLock<&str> = LazyLock::new(|| {
+    std::str::from_utf8(&TABLE[TEXT.offset..]).expect("xtask wrote the strings of Kubernetes' definitions")
+});
+
+/// Where the field of a definition and name stands, found by its hash: every field of every object that is written is looked
+/// up, several times. Not in the table, which would have to be made anew for it; it takes a tenth of a millisecond.
+static FIELD_SLOTS: LazyLock<Box<[u16]>> = LazyLock::new(|| {
+    let mut slots = vec![NO_FIELD; (2 * FIELDS.count).next_power_of_two()].into_boxed_slice();
+    for definition in 0..definition_count() {
+        for field in definition_fields(definition) {
+            let mut slot = slot(definition, bytes(field_name(field)), slots.len());
+            while slots[slot] != NO_FIELD {
+                slot = (slot + 1) % slots.len();
+            }
+            slots[slot] = field;
+        }
+    }
+    slots
+});
+
+const NO_FIELD: u16 = u16::MAX;
+
+/// The slot, of a power of two, where a field should stand. Length and both ends tell nearly all names apart.
+fn slot(definition: u16, name: &[u8], slots: usize) -> usize {
+    let (head, tail) = match (name.first_chunk(), name.last_chunk()) {
+        (Some(head), Some(tail)) => (u64::from_le_bytes(*head), u64::from_le_bytes(*tail)),
+        _ => (name.iter().fold(0, |all, byte| all << 8 | u64::from(*byte)), 0),
+    };
+    let mixed = (head ^ tail.rotate_left(23)).wrapping_add(u64::from(definition) << 8) ^ name.len() as u64;
+    let hash = mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+    usize::try_from(hash).unwrap_or_default() & (slots - 1)
+}
 
 /// Offset and number of records of a section.
 #[derive(Clone, Copy)]
@@ -66,7 +102,8 @@ fn bytes(string: u16) -> &'static [u8] {
 
 /// The text of a string.
 pub(super) fn text(string: u16) -> &'static str {
-    std::str::from_utf8(bytes(string)).expect("xtask wrote whole strings at these offsets")
+    let at = STRINGS.offset + usize::from(string) * 4;
+    &TEXTS[u32_at(at)..u32_at(at + 4)]
 }
 
 /// The number of a string, if any name or key in the table is that string.
@@ -142,7 +179,15 @@ pub(super) fn find_definition(name: &str) -> Option<u16> {
 const FIELD_WIDTH: usize = 12;
 
 pub(super) fn find_field(definition: u16, name: &str) -> Option<u16> {
-    search(definition_fields(definition), |number| bytes(field_name(number)).cmp(name.as_bytes()))
+    let (own, slots, name) = (definition_fields(definition), &*FIELD_SLOTS, name.as_bytes());
+    let mut slot = slot(definition, name, slots.len());
+    loop {
+        match slots[slot] {
+            NO_FIELD => return None,
+            field if own.contains(&field) && bytes(field_name(field)) == name => return Some(field),
+            _ => slot = (slot + 1) % slots.len(),
+        }
+    }
 }
 
 pub(super) fn field_name(field: u16) -> u16 {
@@ -194,7 +239,9 @@ mod tests {
             let found = find_kind(text(record.group), text(record.version), text(record.kind)).unwrap();
             assert_eq!(found.ty, record.ty);
         }
+        assert!(count(FIELDS) < NO_FIELD);
         for number in 0..definition_count() {
+            assert_eq!(find_field(number, ""), None);
             assert_eq!(find_definition(text(definition_name(number))), Some(number));
             assert_eq!(type_record(number), (13, number));
             for field in definition_fields(number) {
