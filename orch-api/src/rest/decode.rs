@@ -5,10 +5,12 @@
 //! Not validation, and no defaults. Invariant: no text makes it panic or go deeper than [`MAX_DEPTH`].
 
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::de::Read;
+use serde_json::map::Entry;
 use serde_json::{Map, Number, Value};
 
 use super::negotiate::Sent;
@@ -53,11 +55,14 @@ pub(super) fn decode(text: &[u8], sent: Sent, ty: Option<TypeRef>) -> Result<Dec
 }
 
 fn json_of(text: &[u8], ty: Option<TypeRef>) -> Result<Decoded, String> {
-    let walk = Walk { path: RefCell::default(), found: RefCell::default() };
+    let walk = Walk::default();
     let shape = ty.map_or(Shape::Free, Shape::Of);
-    let mut deserializer = serde_json::Deserializer::from_slice(text);
-    let seed = Seed { walk: &walk, shape, holder: None, depth: 0 };
-    let tree = seed.deserialize(&mut deserializer).and_then(|tree| deserializer.end().map(|()| tree));
+    let seed = Seed { walk: &walk, shape, holder: None, place: Place::Root, depth: 0 };
+    // Looking at all of it at once is cheaper than looking at each text in it.
+    let tree = match std::str::from_utf8(text) {
+        Ok(text) => read(serde_json::Deserializer::from_str(text), seed),
+        Err(_) => read(serde_json::Deserializer::from_slice(text), seed),
+    };
     let found = walk.found.into_inner();
     match tree {
         Ok(tree) => Ok(Decoded { tree, strict: found.strict, misfit: found.misfit }),
@@ -69,6 +74,15 @@ fn json_of(text: &[u8], ty: Option<TypeRef>) -> Result<Decoded, String> {
             ))
         }
     }
+}
+
+fn read<'de, R: Read<'de>>(
+    mut deserializer: serde_json::Deserializer<R>,
+    seed: Seed<'_>,
+) -> serde_json::Result<Value> {
+    let tree = seed.deserialize(&mut deserializer)?;
+    deserializer.end()?;
+    Ok(tree)
 }
 
 /// One document of YAML.
@@ -97,34 +111,64 @@ struct Found {
     misfit: Option<String>,
 }
 
+#[derive(Default)]
 struct Walk {
-    path: RefCell<String>,
     found: RefCell<Found>,
 }
 
+/// Where a value stands, and in what. Only a fault has it written.
+#[derive(Clone, Copy)]
+enum Place<'a> {
+    Root,
+    Field(&'a str, &'a Place<'a>),
+    /// Of a map.
+    Key(&'a str, &'a Place<'a>),
+    Index(usize, &'a Place<'a>),
+}
+
+impl Place<'_> {
+    /// As Go's decoder tells it: the fields on the way, not the elements.
+    fn fields(&self) -> String {
+        match self {
+            Self::Root => String::new(),
+            Self::Key(_, parent) | Self::Index(_, parent) => parent.fields(),
+            Self::Field(name, parent) => match parent.fields() {
+                before if before.is_empty() => (*name).to_owned(),
+                before => format!("{before}.{name}"),
+            },
+        }
+    }
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Root => Ok(()),
+            Self::Field(name, Self::Root) | Self::Key(name, Self::Root) => f.write_str(name),
+            Self::Field(name, parent) | Self::Key(name, parent) => write!(f, "{parent}.{name}"),
+            Self::Index(index, parent) => write!(f, "{parent}[{index}]"),
+        }
+    }
+}
+
 impl Walk {
-    fn strict(&self, what: &str, field: &str) {
+    fn strict(&self, what: &str, place: &Place<'_>) {
         let mut found = self.found.borrow_mut();
         if found.strict.len() >= MAX_FAULTS {
             return;
         }
-        let path = self.path.borrow();
-        let dot = if path.is_empty() { "" } else { "." };
-        let bytes = path.len() + field.len();
-        let place: String = if found.strict_bytes + bytes <= MAX_FAULT_BYTES {
-            format!("{path}{dot}{field}")
-        } else {
-            path.chars().chain(dot.chars()).chain(field.chars()).take(PREVIEW).collect()
-        };
+        let mut place = place.to_string();
+        if found.strict_bytes + place.len() > MAX_FAULT_BYTES {
+            place = place.chars().take(PREVIEW).collect();
+        }
         found.strict_bytes += place.len();
         found.strict.push(format!("{what} field \"{place}\""));
     }
 
-    fn misfit(&self, seed: &Seed<'_>, got: &str) {
+    fn misfit(&self, seed: &Seed<'_>, ty: TypeRef, got: impl fmt::Display) {
         let mut found = self.found.borrow_mut();
-        let Shape::Of(ty) = seed.shape else { return };
         if found.misfit.is_none() {
-            let path = without_indexes(&self.path.borrow());
+            let path = seed.place.fields();
             let place = match seed.holder {
                 Some(holder) if !path.is_empty() => format!("Go struct field {}.{path}", short(holder)),
                 _ => "Go value".to_owned(),
@@ -132,37 +176,6 @@ impl Walk {
             found.misfit = Some(format!("json: cannot unmarshal {got} into {place} of type {}", go_type(ty)));
         }
     }
-
-    /// Goes one step down the path for as long as `run` takes.
-    fn inside<T>(&self, step: &str, is_index: bool, run: impl FnOnce() -> T) -> T {
-        let before = {
-            let mut path = self.path.borrow_mut();
-            let before = path.len();
-            if !is_index && before > 0 {
-                path.push('.');
-            }
-            path.push_str(step);
-            before
-        };
-        let outcome = run();
-        self.path.borrow_mut().truncate(before);
-        outcome
-    }
-}
-
-/// Go's decoder names the fields on the way, not the elements.
-fn without_indexes(path: &str) -> String {
-    let mut plain = String::with_capacity(path.len());
-    let mut depth = 0_usize;
-    for character in path.chars() {
-        match character {
-            '[' => depth += 1,
-            ']' => depth = depth.saturating_sub(1),
-            other if depth == 0 => plain.push(other),
-            _ => {}
-        }
-    }
-    plain
 }
 
 /// `ObjectMeta` of `io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta`.
@@ -200,6 +213,7 @@ struct Seed<'a> {
     shape: Shape,
     /// The object that has the field.
     holder: Option<Definition>,
+    place: Place<'a>,
     depth: usize,
 }
 
@@ -211,29 +225,41 @@ impl<'a> Seed<'a> {
         }
     }
 
-    fn below(&self, shape: Shape, holder: Option<Definition>) -> Self {
-        Self { walk: self.walk, shape, holder: holder.or(self.holder), depth: self.depth + 1 }
+    /// The seed of what stands in this value.
+    fn below<'b>(&'b self, place: Place<'b>, shape: Shape, holder: Option<Definition>) -> Seed<'b> {
+        Seed { walk: self.walk, shape, holder: holder.or(self.holder), place, depth: self.depth + 1 }
     }
 
-    /// The shape of a field or entry.
-    fn entry(&self, key: &str) -> Self {
-        match (self.shape, self.ty()) {
-            (_, Some(Type::Object(definition))) => match definition.field(key) {
-                Some(field) => self.below(Shape::Of(field.ty()), Some(definition)),
-                None => {
-                    self.walk.strict("unknown", key);
-                    self.below(Shape::Lost, None)
-                }
-            },
-            (_, Some(Type::Map(item))) => self.below(Shape::Of(item), None),
-            (Shape::Lost, _) => self.below(Shape::Lost, None),
-            _ => self.below(Shape::Free, None),
+    fn place_of<'b>(&'b self, ty: Option<Type>, key: &'b str) -> Place<'b> {
+        match ty {
+            Some(Type::Map(_)) => Place::Key(key, &self.place),
+            _ => Place::Field(key, &self.place),
         }
     }
 
-    fn fits(&self, got: &str, fits: impl Fn(Type) -> bool) {
-        if self.ty().is_some_and(|ty| ty != Type::Any && !fits(ty)) {
-            self.walk.misfit(self, got);
+    /// The seed of a field or entry; `ty` is that of this value.
+    fn entry<'b>(&'b self, ty: Option<Type>, key: &'b str) -> Seed<'b> {
+        let place = self.place_of(ty, key);
+        match (self.shape, ty) {
+            (_, Some(Type::Object(definition))) => match definition.field(key) {
+                Some(field) => self.below(place, Shape::Of(field.ty()), Some(definition)),
+                None => {
+                    self.walk.strict("unknown", &place);
+                    self.below(place, Shape::Lost, None)
+                }
+            },
+            (_, Some(Type::Map(item))) => self.below(place, Shape::Of(item), None),
+            (Shape::Lost, _) => self.below(place, Shape::Lost, None),
+            _ => self.below(place, Shape::Free, None),
+        }
+    }
+
+    fn fits(&self, got: impl fmt::Display, fits: impl Fn(Type) -> bool) {
+        if let Shape::Of(ty) = self.shape {
+            let of = ty.get();
+            if of != Type::Any && !fits(of) {
+                self.walk.misfit(self, ty, got);
+            }
         }
     }
 }
@@ -276,8 +302,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        let got = format!("number {value}");
-        self.fits(&got, |ty| matches!(ty, Type::Number | Type::Quantity));
+        self.fits(format_args!("number {value}"), |ty| matches!(ty, Type::Number | Type::Quantity));
         Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
     }
 
@@ -298,9 +323,8 @@ impl<'de> Visitor<'de> for Seed<'_> {
         };
         let mut list = Vec::new();
         loop {
-            let seed = self.below(shape, None);
-            let step = format!("[{}]", list.len());
-            match self.walk.inside(&step, true, || items.next_element_seed(seed))? {
+            let seed = self.below(Place::Index(list.len(), &self.place), shape, None);
+            match items.next_element_seed(seed)? {
                 Some(item) => list.push(item),
                 None => return Ok(Value::Array(list)),
             }
@@ -309,15 +333,24 @@ impl<'de> Visitor<'de> for Seed<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         self.fits("object", |ty| matches!(ty, Type::Object(_) | Type::Map(_)));
+        let ty = self.ty();
         let mut map = Map::new();
-        let mut twice: HashSet<String> = HashSet::new();
+        let mut twice: BTreeSet<String> = BTreeSet::new();
         while let Some(key) = entries.next_key::<String>()? {
-            if map.contains_key(&key) && !matches!(self.shape, Shape::Lost) && twice.insert(key.clone()) {
-                self.walk.strict("duplicate", &key);
+            match map.entry(key) {
+                Entry::Vacant(entry) => {
+                    let value = entries.next_value_seed(self.entry(ty, entry.key()))?;
+                    entry.insert(value);
+                }
+                Entry::Occupied(mut entry) => {
+                    let key = entry.key();
+                    if !matches!(self.shape, Shape::Lost) && twice.insert(key.clone()) {
+                        self.walk.strict("duplicate", &self.place_of(ty, key));
+                    }
+                    let value = entries.next_value_seed(self.entry(ty, key))?;
+                    entry.insert(value);
+                }
             }
-            let seed = self.entry(&key);
-            let value = self.walk.inside(&key, false, || entries.next_value_seed(seed))?;
-            map.insert(key, value);
         }
         Ok(Value::Object(map))
     }
@@ -325,19 +358,18 @@ impl<'de> Visitor<'de> for Seed<'_> {
 
 impl Seed<'_> {
     fn integer(&self, value: i128) {
-        let got = format!("number {value}");
-        self.fits(&got, |ty| match ty {
+        let fits = |ty| match ty {
             Type::Int32 | Type::IntOrString => i32::try_from(value).is_ok(),
             Type::Int64 => i64::try_from(value).is_ok(),
             Type::Number | Type::Quantity => true,
             _ => false,
-        });
+        };
         // A number where a text stands is told without its value.
-        let mut found = self.walk.found.borrow_mut();
-        if let Some(misfit) = &mut found.misfit
-            && !self.ty().is_some_and(|ty| matches!(ty, Type::Int32 | Type::Int64 | Type::IntOrString))
-        {
-            *misfit = misfit.replace(&format!("unmarshal {got} into"), "unmarshal number into");
+        match self.ty() {
+            Some(Type::Int32 | Type::Int64 | Type::IntOrString) => {
+                self.fits(format_args!("number {value}"), fits);
+            }
+            _ => self.fits("number", fits),
         }
     }
 }
@@ -392,6 +424,10 @@ mod tests {
             (
                 r#"{"spec":{"containers":{}}}"#,
                 "json: cannot unmarshal object into Go struct field PodSpec.spec.containers of type []v1.Container",
+            ),
+            (
+                r#"{"metadata":{"labels":{"a.b/c[0]":1}}}"#,
+                "json: cannot unmarshal number into Go struct field ObjectMeta.metadata.labels of type string",
             ),
         ] {
             assert_eq!(pod(text).misfit.as_deref(), Some(expected), "{text}");

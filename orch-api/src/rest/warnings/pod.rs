@@ -4,6 +4,7 @@
 //! at once.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use serde_json::Value;
 
@@ -25,7 +26,7 @@ const VOLUMES: [(&str, &str); 9] = [
 ];
 
 /// A pod or template; `path` is what stands before its fields.
-pub(super) fn pod(object: &Value, path: &str, all: &mut Vec<String>) {
+pub(super) fn pod<'v>(object: &'v Value, path: &'v str, all: &mut Vec<String>) {
     let Some(spec) = object.at("spec") else { return };
     selectors(spec, path, all);
     for (at, volume) in spec.list("volumes").iter().enumerate() {
@@ -33,12 +34,12 @@ pub(super) fn pod(object: &Value, path: &str, all: &mut Vec<String>) {
             all.push(format!("{path}spec.volumes[{at}].{field}: {why}"));
         }
     }
-    twice(spec.list("hostAliases"), "ip", "ip", &format!("{path}spec.hostAliases"), all);
-    twice(spec.list("imagePullSecrets"), "name", "name", &format!("{path}spec.imagePullSecrets"), all);
+    twice(spec, "hostAliases", "ip", path, all);
+    twice(spec, "imagePullSecrets", "name", path, all);
     let mut ports = Ports::default();
     for list in ["initContainers", "containers", "ephemeralContainers"] {
         for (at, one) in spec.list(list).iter().enumerate() {
-            container(one, &format!("{path}spec.{list}[{at}]"), &mut ports, all);
+            container(one, ContainerPath { path, list, at }, &mut ports, all);
         }
     }
     if spec.number("terminationGracePeriodSeconds").is_some_and(|secs| secs < 0) {
@@ -58,50 +59,88 @@ pub(super) fn pod(object: &Value, path: &str, all: &mut Vec<String>) {
 /// Terms that match nothing.
 fn selectors(spec: &Value, path: &str, all: &mut Vec<String>) {
     const WHY: &str = "a null labelSelector results in matching no pod";
-    let mut judge = |term: Option<&Value>, at: String| {
+    let mut judge = |term: Option<&Value>, at: fmt::Arguments<'_>| {
         if term.is_some_and(|term| term.at("labelSelector").is_none()) {
             all.push(format!("{at}.labelSelector: {WHY}"));
         }
     };
     for (at, term) in spec.list("topologySpreadConstraints").iter().enumerate() {
-        judge(Some(term), format!("{path}spec.topologySpreadConstraints[{at}]"));
+        judge(Some(term), format_args!("{path}spec.topologySpreadConstraints[{at}]"));
     }
     for side in ["podAffinity", "podAntiAffinity"] {
         let Some(terms) = spec.at("affinity").and_then(|affinity| affinity.at(side)) else { continue };
         let list = "requiredDuringSchedulingIgnoredDuringExecution";
         for (at, term) in terms.list(list).iter().enumerate() {
-            judge(Some(term), format!("{path}spec.affinity.{side}.{list}[{at}]"));
+            judge(Some(term), format_args!("{path}spec.affinity.{side}.{list}[{at}]"));
         }
         let list = "preferredDuringSchedulingIgnoredDuringExecution";
         for (at, term) in terms.list(list).iter().enumerate() {
-            let at = format!("{path}spec.affinity.{side}.{list}[{at}].podAffinityTerm");
-            judge(term.at("podAffinityTerm"), at);
+            let of = term.at("podAffinityTerm");
+            judge(of, format_args!("{path}spec.affinity.{side}.{list}[{at}].podAffinityTerm"));
         }
     }
 }
 
-/// Items of one name.
-fn twice(items: &[Value], field: &str, word: &str, path: &str, all: &mut Vec<String>) {
+/// Items of a list of the spec that have one name.
+fn twice(spec: &Value, list: &str, field: &str, path: &str, all: &mut Vec<String>) {
     let mut seen = BTreeSet::new();
-    for (at, item) in items.iter().enumerate() {
-        if !seen.insert(item.text(field)) {
-            all.push(format!("{path}[{at}].{field}: duplicate {word} {:?}", item.text(field)));
+    for (at, item) in spec.list(list).iter().enumerate() {
+        let name = item.text(field);
+        if !seen.insert(name) {
+            all.push(format!("{path}spec.{list}[{at}].{field}: duplicate {field} {name:?}"));
         }
+    }
+}
+
+/// Where a container stands; written only when there is something to say.
+#[derive(Clone, Copy)]
+struct ContainerPath<'p> {
+    /// What stands before the fields of the pod.
+    path: &'p str,
+    list: &'static str,
+    at: usize,
+}
+
+impl fmt::Display for ContainerPath<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, list, at } = self;
+        write!(f, "{path}spec.{list}[{at}]")
+    }
+}
+
+/// Where a port stands.
+#[derive(Clone, Copy)]
+struct PortPath<'p> {
+    container: ContainerPath<'p>,
+    at: usize,
+}
+
+impl fmt::Display for PortPath<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { container, at } = self;
+        write!(f, "{container}.ports[{at}]")
     }
 }
 
 /// Ports of the containers so far, by number and protocol, and by name.
 #[derive(Default)]
 struct Ports<'v> {
-    by_number: BTreeMap<(i64, &'v str), Vec<(String, &'v Value)>>,
-    by_name: BTreeMap<&'v str, String>,
+    by_number: BTreeMap<(i64, &'v str), Vec<(PortPath<'v>, &'v Value)>>,
+    by_name: BTreeMap<&'v str, PortPath<'v>>,
 }
 
-fn container<'v>(container: &'v Value, path: &str, ports: &mut Ports<'v>, all: &mut Vec<String>) {
+fn container<'v>(
+    container: &'v Value,
+    path: ContainerPath<'v>,
+    ports: &mut Ports<'v>,
+    all: &mut Vec<String>,
+) {
+    let resources = container.at("resources");
     for list in ["limits", "requests"] {
-        let amounts = amounts::in_resources(container, list);
+        let Some(amounts) = resources.and_then(|resources| resources.at(list)) else { continue };
         for name in ["memory", "ephemeral-storage"] {
-            if let Some(amount) = amounts.get(name).filter(|amount| amount.milli_value() % 1000 != 0) {
+            let amount = amounts.at(name).and_then(amounts::read);
+            if let Some(amount) = amount.filter(|amount| amount.milli_value() % 1000 != 0) {
                 let why = format!("fractional byte value \"{amount}\" is invalid, must be an integer");
                 all.push(format!("{path}.resources.{list}[{name}]: {why}"));
             }
@@ -120,12 +159,12 @@ fn container<'v>(container: &'v Value, path: &str, ports: &mut Ports<'v>, all: &
         }
     }
     for (at, port) in container.list("ports").iter().enumerate() {
-        ports.add(port, format!("{path}.ports[{at}]"), all);
+        ports.add(port, PortPath { container: path, at }, all);
     }
 }
 
 impl<'v> Ports<'v> {
-    fn add(&mut self, port: &'v Value, path: String, all: &mut Vec<String>) {
+    fn add(&mut self, port: &'v Value, path: PortPath<'v>, all: &mut Vec<String>) {
         let host = |port: &Value| port.number("hostPort").unwrap_or(0);
         let key = (port.number("containerPort").unwrap_or(0), port.text("protocol"));
         let others = self.by_number.entry(key).or_default();
@@ -149,7 +188,7 @@ impl<'v> Ports<'v> {
                     "{path}: duplicate port name {name:?} with {other}, services and probes that select ports by name will \
                      use {other}"
                 )),
-                None => _ = self.by_name.insert(name, path.clone()),
+                None => _ = self.by_name.insert(name, path),
             }
         }
         // More than that nobody reads.
