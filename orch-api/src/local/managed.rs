@@ -21,6 +21,8 @@ pub(super) enum Managed {
     Kept,
     /// They are these.
     Now(Managers),
+    /// They are this text, if any.
+    Text(Option<String>),
 }
 
 impl Managed {
@@ -28,14 +30,18 @@ impl Managed {
     pub(super) fn is_same(&self, stored: &Object) -> bool {
         match self {
             Self::Kept => true,
-            Self::Now(managers) => decoded(stored).unwrap_or_default().same_but_times(managers),
+            Self::Now(managers) => decoded(stored).same_but_times(managers),
+            Self::Text(text) => {
+                stored.managed_fields().map(|stored| &**stored) == text.as_deref().map(str::as_bytes)
+            }
         }
     }
 
     /// The object with them.
-    pub(super) fn put(&self, object: Object, stored: Option<&Object>, texts: &Texts) -> Object {
+    pub(super) fn put(self, object: Object, stored: Option<&Object>, texts: &Texts) -> Object {
         let managed = match (self, stored) {
             (Self::Now(managers), _) => managers.to_json().map(|text| texts.share(text)),
+            (Self::Text(text), _) => text.map(|text| texts.share(text)),
             (Self::Kept, Some(stored)) => stored.managed_fields().cloned(),
             (Self::Kept, None) => None,
         };
@@ -43,9 +49,9 @@ impl Managed {
     }
 }
 
-/// The managed fields of an object, if they can be read.
-fn decoded(object: &Object) -> Option<Managers> {
-    Managers::decode(&tree(object)?).ok()
+/// The managed fields of an object; none when they cannot be read.
+fn decoded(object: &Object) -> Managers {
+    object.managed_fields().and_then(|json| Managers::read(json).ok()).unwrap_or_default()
 }
 
 /// `metadata.managedFields` as a tree.
@@ -101,11 +107,13 @@ impl Of<'_> {
         let Some(manager) = self.manager(stored.map(|(stored, _)| stored.object())) else {
             return Managed::Kept;
         };
-        let before = stored.and_then(|(stored, _)| tree(stored));
         let track = |old: Option<&Value>, new: &Value| {
-            self.with_tracker(new, |tracker| {
-                let managers = tracker.given(before.as_ref(), given);
-                Managed::Now(tracker.update(old, new, managers, &manager))
+            self.with_tracker(new, |tracker| match (tracker.given(given), stored) {
+                (None, None) => Managed::Text(tracker.created(new, &manager)),
+                (given, _) => {
+                    let managers = given.or_else(|| Some(decoded(stored?.0))).unwrap_or_default();
+                    Managed::Now(tracker.update(old, new, managers, &manager))
+                }
             })
         };
         let old = stored.map(|(_, old)| old);
@@ -133,7 +141,10 @@ impl Of<'_> {
             fault: PatchFault::Unfit,
             why: format!("failed to decode managed fields: {why}"),
         };
-        Managers::decode(&tree(stored).unwrap_or_default()).map_err(failed)
+        stored
+            .managed_fields()
+            .map_or_else(|| Ok(Managers::default()), |json| Managers::read(json))
+            .map_err(failed)
     }
 }
 

@@ -39,7 +39,7 @@ impl Of<'_> {
             Verb::Patch(Patch::Strategic(patch)) => self.strategic(stored, patch)?.into(),
             Verb::Patch(Patch::Apply { .. }) => self.applied(Some(stored))?,
             Verb::Patch(Patch::Merge(patch)) if self.form.is_some() => {
-                merged(&self.document(stored)?, Value::clone(patch)).into()
+                merged(&self.document(stored, patch)?, Value::clone(patch)).into()
             }
             _ => return Ok(None),
         };
@@ -56,12 +56,15 @@ impl Of<'_> {
         Error::Patch { key: self.key(), fault: PatchFault::Unprocessable, why: why.to_owned() }
     }
 
-    /// The stored object as clients see it, which is what they patch.
-    fn document(&self, stored: &Live) -> Result<Value> {
+    /// The stored object as clients see it, which is what they patch. The managed fields are in it only if the patch may look
+    /// at them: nobody reads what nobody asks for.
+    fn document(&self, stored: &Live, patch: &Value) -> Result<Value> {
         let mut tree = Value::clone(&self.spoken(stored.tree()));
         let fields = metadata::root(&self.info, &mut tree)?.make("metadata");
         fields.put("resourceVersion", stored.revision().to_string());
-        if let Some(managed) = managed::tree(stored) {
+        if concerns_managers(patch)
+            && let Some(managed) = managed::tree(stored)
+        {
             fields.put("managedFields", managed);
         }
         if let Some(form) = self.form {
@@ -82,7 +85,7 @@ impl Of<'_> {
             let why = format!("strict decoding error: {}", unknown.join(", "));
             return Err(self.of_patch(malformed(&self.info, why)));
         }
-        json_patch(&self.document(stored)?, patch).map_err(|error| error.of(&self.key()))
+        json_patch(&self.document(stored, patch)?, patch).map_err(|error| error.of(&self.key()))
     }
 
     fn strategic(&self, stored: &Live, patch: &Value) -> Result<Value> {
@@ -93,7 +96,7 @@ impl Of<'_> {
         let why = "strategic merge patch format is not supported";
         let refused = || Error::Patch { key: self.key(), fault: PatchFault::Malformed, why: why.to_owned() };
         let ty = ty.ok_or_else(refused)?;
-        strategic_merge(&self.document(stored)?, patch, ty).map_err(|error| error.of(&self.key()))
+        strategic_merge(&self.document(stored, patch)?, patch, ty).map_err(|error| error.of(&self.key()))
     }
 
     /// The object after an apply, which may be absent before.
@@ -137,6 +140,47 @@ impl Of<'_> {
             Error::Patch { fault, why, .. } => Error::Patch { key, fault, why },
             Error::Conflict { cause, .. } => Error::Conflict { key, cause },
             other => other,
+        }
+    }
+}
+
+/// Whether a patch names the managed fields, or has an operation on all metadata as one.
+fn concerns_managers(patch: &Value) -> bool {
+    fn names(value: &Value) -> bool {
+        match value {
+            Value::String(text) => text.contains("managedFields"),
+            Value::Array(items) => items.iter().any(names),
+            Value::Object(fields) => {
+                fields.iter().any(|(name, value)| name.contains("managedFields") || names(value))
+            }
+            _ => false,
+        }
+    }
+    let is_of_whole = |operation: &Value| {
+        let places = ["path", "from"].map(|field| operation.get(field).and_then(Value::as_str));
+        places.into_iter().flatten().any(|place| matches!(place, "" | "/metadata"))
+    };
+    names(patch) || patch.as_array().is_some_and(|operations| operations.iter().any(is_of_whole))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn managed_fields_are_read_for_patches_that_may_look_at_them() {
+        for (patch, expected) in [
+            (json!({"metadata": {"labels": {"a": "b"}}}), false),
+            (json!({"metadata": {"managedFields": null}}), true),
+            (json!({"metadata": {"$setElementOrder/managedFields": []}}), true),
+            (json!([{"op": "add", "path": "/metadata/labels", "value": {}}]), false),
+            (json!([{"op": "remove", "path": "/metadata/managedFields/0"}]), true),
+            (json!([{"op": "copy", "from": "/metadata", "path": "/spec/template/metadata"}]), true),
+            (json!([{"op": "test", "path": "", "value": {}}]), true),
+        ] {
+            assert_eq!(concerns_managers(&patch), expected, "{patch}");
         }
     }
 }

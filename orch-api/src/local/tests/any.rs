@@ -161,6 +161,7 @@ proptest! {
                     let managers = Managers::decode(&serde_json::from_slice(managed).unwrap()).unwrap();
                     assert!(managers.iter().all(|(_, owned)| !owned.fields.is_empty()));
                     assert_eq!(managers.to_json().unwrap(), *managed);
+                    assert_eq!(Managers::read(managed).unwrap(), managers);
                 }
             }
         });

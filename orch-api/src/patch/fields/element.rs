@@ -81,20 +81,59 @@ impl Element {
 
 impl Element {
     /// Appends the text of `FieldsV1` as a JSON key, with its colon.
-    pub(super) fn write(&self, out: &mut String) {
+    pub(crate) fn write(&self, out: &mut String) {
         match self {
             // Hardly ever is there anything to escape.
-            Self::Field(name)
-                if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"./-_".contains(&byte)) =>
-            {
+            Self::Field(name) if is_plain(name) => {
                 out.push_str("\"f:");
                 out.push_str(name);
                 out.push_str("\":");
+            }
+            Self::Key(keys) if keys.iter().all(|(name, value)| is_plain(name) && value.is_plain()) => {
+                let mut before = "\"k:{";
+                for (name, value) in keys {
+                    out.push_str(before);
+                    quote(name, out);
+                    out.push(':');
+                    value.write_plain(out);
+                    before = ",";
+                }
+                out.push_str("}\":");
             }
             other => {
                 out.push_str(&Value::from(other.encode()).to_string());
                 out.push(':');
             }
+        }
+    }
+}
+
+/// Whether JSON escapes nothing of a text, be it safe within HTML or not.
+pub(crate) fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\' | b'<' | b'>' | b'&'))
+}
+
+/// Appends a plain text as JSON within JSON.
+fn quote(text: &str, out: &mut String) {
+    out.push_str("\\\"");
+    out.push_str(text);
+    out.push_str("\\\"");
+}
+
+impl Scalar {
+    fn is_plain(&self) -> bool {
+        match &self.0 {
+            Value::String(text) => is_plain(text),
+            Value::Number(number) => number.is_i64(),
+            _ => false,
+        }
+    }
+
+    /// Appends a plain value as JSON within JSON.
+    fn write_plain(&self, out: &mut String) {
+        match &self.0 {
+            Value::String(text) => quote(text, out),
+            other => out.push_str(&other.to_string()),
         }
     }
 }

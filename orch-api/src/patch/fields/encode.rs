@@ -1,5 +1,8 @@
 //! Sets as JSON: the form `FieldsV1` of `metadata.managedFields` (`fieldpath/serialize.go`).
 
+use std::fmt;
+
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::{Element, FieldSet};
@@ -66,6 +69,98 @@ impl FieldSet {
     }
 }
 
+/// As [`FieldSet::decode`], without a tree in between.
+impl<'de> Deserialize<'de> for FieldSet {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Level(0).deserialize(deserializer).map(|(set, _)| set)
+    }
+}
+
+/// Reads one level of a set: what [`decode`] gives.
+struct Level(usize);
+
+impl<'de> DeserializeSeed<'de> for Level {
+    type Value = (FieldSet, bool);
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Level {
+    type Value = (FieldSet, bool);
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok((FieldSet::default(), true))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+        if self.0 > MAX_DEPTH {
+            return Err(A::Error::custom(too_deep()));
+        }
+        let (mut set, mut is_member) = (FieldSet::default(), false);
+        while let Some(key) = entries.next_key::<Key>()? {
+            match key {
+                Key::Element(element) => {
+                    let (child, is_member) = entries.next_value_seed(Self(self.0 + 1))?;
+                    set.put(&element, is_member, child);
+                }
+                other => {
+                    is_member |= other == Key::This;
+                    entries.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        let is_member = is_member || set.is_empty();
+        Ok((set, is_member))
+    }
+}
+
+/// What stands before a level of a set.
+#[derive(PartialEq)]
+enum Key {
+    /// The field that the level is under.
+    This,
+    Element(Element),
+    /// An element of a kind that is not known.
+    Unknown,
+}
+
+impl Key {
+    fn decode(text: &str) -> Result<Self, String> {
+        if text == SELF {
+            return Ok(Self::This);
+        }
+        Ok(Element::decode(text)?.map_or(Self::Unknown, Self::Element))
+    }
+}
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = Key;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an element of a path")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Key, E> {
+                Key::decode(text).map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_str(Text)
+    }
+}
+
+fn too_deep() -> String {
+    format!("nested deeper than {MAX_DEPTH} levels")
+}
+
 /// The set, and whether the field that it stands under is a member itself.
 fn decode(tree: &Value, depth: usize) -> Result<(FieldSet, bool), String> {
     let Value::Object(fields) = tree else {
@@ -76,21 +171,17 @@ fn decode(tree: &Value, depth: usize) -> Result<(FieldSet, bool), String> {
         };
     };
     if depth > MAX_DEPTH {
-        return Err(format!("nested deeper than {MAX_DEPTH} levels"));
+        return Err(too_deep());
     }
     let (mut set, mut is_member) = (FieldSet::default(), false);
     for (name, tree) in fields {
-        if name == SELF {
-            is_member = true;
-            continue;
-        }
-        let Some(element) = Element::decode(name)? else { continue };
-        let (child, is_member) = decode(tree, depth + 1)?;
-        if is_member {
-            set.members.insert(element.clone());
-        }
-        if !child.is_empty() {
-            set.children.entry(element).or_default().add(child);
+        match Key::decode(name)? {
+            Key::This => is_member = true,
+            Key::Element(element) => {
+                let (child, is_member) = decode(tree, depth + 1)?;
+                set.put(&element, is_member, child);
+            }
+            Key::Unknown => {}
         }
     }
     let is_member = is_member || set.is_empty();

@@ -11,6 +11,7 @@ mod scalar;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use element::Element;
+pub(crate) use element::is_plain;
 pub use scalar::Scalar;
 pub(crate) use scalar::same;
 

@@ -79,6 +79,10 @@ proptest! {
 
     #[test]
     fn a_set_survives_its_text(set in any_set()) {
+        let mut text = String::new();
+        set.write(&mut text);
+        prop_assert_eq!(&serde_json::from_str::<FieldSet>(&text).unwrap(), &set);
+        prop_assert_eq!(&serde_json::from_str::<Value>(&text).unwrap(), &set.encode());
         prop_assert_eq!(FieldSet::decode(&set.encode()).unwrap(), set);
     }
 

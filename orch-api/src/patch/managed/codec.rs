@@ -1,9 +1,10 @@
 //! `metadata.managedFields` read and written (`managedfields/internal/managedfields.go`).
 
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{Manager, Managers, Operation, Owned};
-use crate::patch::fields::FieldSet;
+use crate::patch::fields::{FieldSet, is_plain};
 use crate::tree::Get;
 
 const FIELDS_TYPE: &str = "FieldsV1";
@@ -11,7 +12,42 @@ const FIELDS_TYPE: &str = "FieldsV1";
 /// Entries read at most: every entry costs as much as the object, and Kubernetes itself never writes as many.
 const MAX_MANAGERS: usize = 1000;
 
+/// An entry in the form in which this module writes it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Entry {
+    manager: String,
+    operation: Operation,
+    api_version: String,
+    time: Option<String>,
+    #[serde(default)]
+    subresource: String,
+    fields_type: String,
+    fields_v1: FieldSet,
+}
+
 impl Managers {
+    /// Reads `metadata.managedFields` from text, without a tree in between where it has the form in which it is written.
+    ///
+    /// # Errors
+    /// As [`Managers::decode`].
+    pub fn read(json: &[u8]) -> Result<Self, String> {
+        let is_usual = |entry: &Entry| entry.fields_type == FIELDS_TYPE && !entry.api_version.is_empty();
+        match serde_json::from_slice::<Vec<Entry>>(json) {
+            Ok(entries) if entries.len() <= MAX_MANAGERS && entries.iter().all(is_usual) => {
+                let mut managers = Self::default();
+                for Entry { manager, operation, api_version, time, subresource, fields_v1: fields, .. } in
+                    entries
+                {
+                    let manager = Manager::new(&manager, operation, &api_version, &subresource);
+                    managers.0.insert(manager, Owned { fields, api_version, time });
+                }
+                Ok(managers)
+            }
+            _ => Self::decode(&serde_json::from_slice(json).map_err(|error| error.to_string())?),
+        }
+    }
+
     /// Reads `metadata.managedFields`.
     ///
     /// # Errors
@@ -68,7 +104,7 @@ impl Managers {
         let mut out = String::new();
         for (manager, owned) in self.in_order() {
             out.push(if out.is_empty() { '[' } else { ',' });
-            write(manager, owned, &mut out);
+            write(manager, owned, &mut out, |out| owned.fields.write(out));
         }
         (!out.is_empty()).then(|| out + "]")
     }
@@ -103,19 +139,24 @@ fn entry(manager: &Manager, owned: &Owned) -> Value {
     Value::Object(entry)
 }
 
-fn write(manager: &Manager, owned: &Owned, out: &mut String) {
+/// Appends an entry whose set of fields `fields` appends.
+pub(super) fn write(manager: &Manager, owned: &Owned, out: &mut String, fields: impl FnOnce(&mut String)) {
     out.push('{');
-    for (name, text) in texts(manager, owned) {
-        if !text.is_empty() {
+    for (name, text) in texts(manager, owned).into_iter().filter(|(_, text)| !text.is_empty()) {
+        out.push('"');
+        out.push_str(name);
+        out.push_str("\":");
+        if is_plain(text) {
             out.push('"');
-            out.push_str(name);
-            out.push_str("\":");
+            out.push_str(text);
+            out.push('"');
+        } else {
             out.push_str(&Value::from(text).to_string());
-            out.push(',');
         }
+        out.push(',');
     }
     out.push_str("\"fieldsV1\":");
-    owned.fields.write(out);
+    fields(out);
     out.push('}');
 }
 

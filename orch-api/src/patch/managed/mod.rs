@@ -7,6 +7,7 @@ mod apply;
 mod cap;
 mod codec;
 mod conflict;
+mod created;
 mod last_applied;
 mod name;
 mod ownership;
@@ -19,6 +20,8 @@ mod tests;
 
 use std::collections::BTreeMap;
 
+use serde::Deserialize;
+
 pub use conflict::Conflict;
 pub use name::{manager_faults, manager_name};
 pub use tracker::{Applied, Tracker};
@@ -26,7 +29,7 @@ pub use tracker::{Applied, Tracker};
 use super::fields::FieldSet;
 
 /// What a manager does to the fields that it owns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 pub enum Operation {
     /// Server-side apply.
     Apply,

@@ -3,9 +3,11 @@
 //! Versions: a set whose version the kind still has is compared as it stands, since the versions of a kind here have one
 //! form; a set of any other version is dropped, as Kubernetes drops it.
 
+use orch_core::KindInfo;
 use serde_json::Value;
 
 use super::{Conflict, Manager, Managers, Owned};
+use crate::convert;
 use crate::patch::fields::FieldSet;
 use crate::patch::typed::{Shape, compare, reconcile};
 
@@ -14,8 +16,7 @@ pub(super) struct Rules<'s> {
     pub(super) shape: Shape<'s>,
     /// The version of the write.
     pub(super) api_version: &'s str,
-    /// Every version of the kind.
-    pub(super) versions: &'s [String],
+    pub(super) kind: &'s KindInfo,
     /// Fields that writes through this subresource do not change.
     pub(super) ignored: FieldSet,
 }
@@ -40,14 +41,20 @@ impl From<String> for Failure {
     }
 }
 
-impl Rules<'_> {
-    pub(super) fn knows(&self, api_version: &str) -> bool {
-        self.versions.iter().any(|known| known == api_version)
-    }
+/// Whether a kind has that version, in its own group or in another one in which it is served, too.
+pub(super) fn has_version(kind: &KindInfo, api_version: &str) -> bool {
+    let version = match kind.kind.group() {
+        "" => Some(api_version),
+        group => api_version.strip_prefix(group).and_then(|rest| rest.strip_prefix('/')),
+    };
+    version.is_some_and(|version| kind.versions.iter().any(|known| &**known == version))
+        || convert::named(kind.kind, api_version).is_some()
+}
 
+impl Rules<'_> {
     /// Brings what was written for older types into today's form.
     pub(super) fn reconciled(&self, mut managers: Managers) -> Managers {
-        managers.0.retain(|_, owned| self.knows(&owned.api_version));
+        managers.0.retain(|_, owned| has_version(self.kind, &owned.api_version));
         for owned in managers.0.values_mut() {
             if let Some(fields) = reconcile(&owned.fields, self.shape) {
                 owned.fields = fields;

@@ -6,9 +6,8 @@ use std::sync::LazyLock;
 use orch_core::{ConflictCause, Error, Key, KindInfo, PatchFault, Subresource};
 use serde_json::Value;
 
-use super::ownership::{Failure, Rules, Take};
+use super::ownership::{Failure, Rules, Take, has_version};
 use super::{Conflict, Manager, Managers, Operation, codec, last_applied, reset, zero};
-use crate::convert::{self, Form};
 use crate::patch::fields::FieldSet;
 use crate::patch::typed::{Shape, check, is_deeper};
 use crate::schema::MAX_DEPTH;
@@ -19,7 +18,7 @@ const BEFORE_APPLY: &str = "before-first-apply";
 
 /// Levels of an object whose fields are tracked: sets of fields are nested as deep as the object, and stand five levels deep
 /// in it themselves. No kind comes near.
-const MAX_LEVELS: usize = MAX_DEPTH - 8;
+pub(super) const MAX_LEVELS: usize = MAX_DEPTH - 8;
 
 /// The name of a manager that has none.
 const UNKNOWN: &str = "unknown";
@@ -42,12 +41,10 @@ const UNKNOWN: &str = "unknown";
 #[derive(Clone, Debug)]
 pub struct Tracker<'s> {
     kind: &'s KindInfo,
-    api_version: String,
-    versions: Vec<String>,
-    shape: Shape<'s>,
+    pub(super) api_version: String,
+    pub(super) shape: Shape<'s>,
     subresource: Subresource,
-    ignored: FieldSet,
-    now: &'s str,
+    pub(super) now: &'s str,
 }
 
 /// What an apply makes.
@@ -63,26 +60,13 @@ impl<'s> Tracker<'s> {
     /// For writes at `now`, an RFC 3339 time in whole seconds.
     #[must_use]
     pub fn new(kind: &'s KindInfo, shape: Shape<'s>, subresource: Subresource, now: &'s str) -> Self {
-        let group = kind.kind.group();
-        let full = |version: &orch_core::Str| {
-            if group.is_empty() { version.to_string() } else { format!("{group}/{version}") }
-        };
-        let mut versions: Vec<String> = kind.versions.iter().map(full).collect();
-        // A kind may be served in another group, too.
-        let forms = convert::forms().iter().filter(|form| form.stored == kind.kind);
-        for form in forms.map(Form::api_version) {
-            if !versions.contains(&form) {
-                versions.push(form);
-            }
-        }
-        let (api_version, ignored) = (kind.api_version(), reset::fields(kind, subresource));
-        Self { kind, api_version, versions, shape, subresource, ignored, now }
+        Self { kind, api_version: kind.api_version(), shape, subresource, now }
     }
 
     /// For writes in another version of the kind, with the shape that it has there.
     #[must_use]
     pub fn speaking(mut self, api_version: &str, shape: Shape<'s>) -> Self {
-        if self.versions.iter().any(|known| known == api_version) {
+        if has_version(self.kind, api_version) {
             api_version.clone_into(&mut self.api_version);
             self.shape = shape;
         }
@@ -90,31 +74,26 @@ impl<'s> Tracker<'s> {
     }
 
     fn rules(&self) -> Rules<'_> {
-        Rules {
-            shape: self.shape,
-            api_version: &self.api_version,
-            versions: &self.versions,
-            ignored: self.ignored.clone(),
-        }
+        Rules { shape: self.shape, api_version: &self.api_version, kind: self.kind, ignored: self.ignored() }
     }
 
-    fn manager(&self, name: &str, operation: Operation) -> Manager {
+    /// Fields that writes through this subresource do not change.
+    pub(super) fn ignored(&self) -> FieldSet {
+        reset::fields(self.kind, self.subresource)
+    }
+
+    pub(super) fn manager(&self, name: &str, operation: Operation) -> Manager {
         let name = if name.is_empty() { UNKNOWN } else { name };
         Manager::new(name, operation, &self.api_version, self.subresource.as_str())
     }
 
-    /// The managers that a write that is no apply starts from: those that it gives, when it gives any, else the stored ones
+    /// The managers that a write that is no apply starts from instead of the stored ones: those that it gives, if it gives any
     /// (`decodeLiveOrNew`). A client that sends `[]` or `[{}]` wants them forgotten.
     #[must_use]
-    pub fn given(&self, stored: Option<&Value>, given: Option<&Value>) -> Managers {
-        let stored = || stored.and_then(|stored| Managers::decode(stored).ok()).unwrap_or_default();
-        match given.filter(|_| self.subresource == Subresource::None) {
-            None => stored(),
-            Some(given) if codec::is_reset(given) => Managers::default(),
-            Some(given) => match Managers::decode(given) {
-                Ok(managers) if !managers.is_empty() => managers,
-                _ => stored(),
-            },
+    pub fn given(&self, given: Option<&Value>) -> Option<Managers> {
+        match given.filter(|_| self.subresource == Subresource::None)? {
+            given if codec::is_reset(given) => Some(Managers::default()),
+            given => Managers::decode(given).ok().filter(|managers| !managers.is_empty()),
         }
     }
 
@@ -272,7 +251,7 @@ fn others(conflicts: &[Conflict], allowed: &FieldSet) -> Vec<Conflict> {
 }
 
 /// Fields that are the server's or name the object (`managedfields/internal/stripmeta.go`).
-static NEVER_OWNED: LazyLock<FieldSet> = LazyLock::new(|| {
+pub(super) static NEVER_OWNED: LazyLock<FieldSet> = LazyLock::new(|| {
     const METADATA: [&str; 9] = [
         "name",
         "namespace",

@@ -6,7 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::patch::typed::Shape;
-use crate::schema::{Field, MAX_DEPTH, Type, TypeRef};
+use crate::schema::{Definition, Field, MAX_DEPTH, Type, TypeRef};
 use crate::tree::Set;
 
 /// Structs that are no pointers, besides `metadata`, `spec`, `status` and those that are required: definition and field.
@@ -48,11 +48,11 @@ pub(super) fn zero(api_version: &str, kind: &str, shape: Shape<'_>) -> Value {
     object
 }
 
-fn of_type(ty: TypeRef, depth: usize) -> Value {
+/// The empty value of a type.
+pub(super) fn of_type(ty: TypeRef, depth: usize) -> Value {
     match ty.get() {
         Type::Object(definition) if depth < MAX_DEPTH => {
-            let name = definition.name().rsplit('.').next().unwrap_or_default();
-            let there = definition.fields().filter(|field| is_there(name, *field));
+            let there = definition.fields().filter(|field| is_there(definition, *field));
             there.map(|field| (field.name().to_owned(), of_type(field.ty(), depth + 1))).collect()
         }
         Type::String => json!(""),
@@ -63,13 +63,19 @@ fn of_type(ty: TypeRef, depth: usize) -> Value {
     }
 }
 
-fn is_there(definition: &str, field: Field) -> bool {
+/// Whether the field is there in an empty object of that definition.
+pub(super) fn is_there(definition: Definition, field: Field) -> bool {
     let is_struct = field.ty().definition().is_some();
     if field.is_required() {
         return !(is_struct && POINTERS.contains(&field.name()));
     }
-    let is_part = matches!(field.name(), "metadata" | "spec" | "status");
-    is_struct && (is_part || EMBEDDED.contains(&(definition, field.name())))
+    if !is_struct {
+        return false;
+    }
+    let is_embedded = |(of, name): &(&str, &str)| {
+        *name == field.name() && definition.name().rsplit('.').next() == Some(*of)
+    };
+    matches!(field.name(), "metadata" | "spec" | "status") || EMBEDDED.iter().any(is_embedded)
 }
 
 #[cfg(test)]

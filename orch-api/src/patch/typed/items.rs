@@ -54,7 +54,7 @@ impl ListRule<'_> {
     }
 
     /// The elements of a list, each with the items that it names.
-    pub(super) fn index<'v>(&self, list: &'v [Value]) -> Result<Vec<(Element, &'v Value)>, String> {
+    pub(crate) fn index<'v>(&self, list: &'v [Value]) -> Result<Vec<(Element, &'v Value)>, String> {
         let named = |(at, item): (usize, &'v Value)| match self.element(item) {
             Ok(element) => Ok((element, item)),
             Err(why) => Err(format!("element {at}: {why}")),

@@ -12,7 +12,7 @@ pub(crate) fn reconcile(set: &FieldSet, shape: Shape<'_>) -> Option<FieldSet> {
 }
 
 /// Collects the fields that are one thing and have owned fields below.
-fn find(set: &FieldSet, shape: Shape<'_>, path: &mut Vec<Element>, whole: &mut FieldSet) {
+fn find<'e>(set: &'e FieldSet, shape: Shape<'_>, path: &mut Vec<&'e Element>, whole: &mut FieldSet) {
     let rule = shape.rule(None);
     let is_whole = match &rule {
         // Types that are not known have no atomic maps to become.
@@ -22,7 +22,7 @@ fn find(set: &FieldSet, shape: Shape<'_>, path: &mut Vec<Element>, whole: &mut F
         Rule::Scalar(_) => return,
     };
     if is_whole {
-        return whole.insert(path);
+        return whole.insert(&path.iter().map(|element| (*element).clone()).collect::<Vec<_>>());
     }
     for (element, child) in set.children() {
         let below = match (&rule, element) {
@@ -31,7 +31,7 @@ fn find(set: &FieldSet, shape: Shape<'_>, path: &mut Vec<Element>, whole: &mut F
             _ => None,
         };
         if let Some(below) = below {
-            path.push(element.clone());
+            path.push(element);
             find(child, below, path, whole);
             path.pop();
         }
