@@ -65,6 +65,9 @@ pub(crate) trait Set {
     /// The field as an object, made if it is absent.
     fn make(&mut self, field: &str) -> &mut Tree;
 
+    /// The field as a list, made if it is none.
+    fn make_list(&mut self, field: &str) -> &mut Vec<Value>;
+
     /// The objects in a list.
     fn objects_mut(&mut self, field: &str) -> impl Iterator<Item = &mut Tree>;
 
@@ -93,6 +96,13 @@ impl Set for Tree {
         self.object_mut(field).expect("it was made an object just now")
     }
 
+    fn make_list(&mut self, field: &str) -> &mut Vec<Value> {
+        if !self.get(field).is_some_and(Value::is_array) {
+            self.insert(field.to_owned(), Value::Array(Vec::new()));
+        }
+        self.get_mut(field).and_then(Value::as_array_mut).expect("it was made a list just now")
+    }
+
     fn objects_mut(&mut self, field: &str) -> impl Iterator<Item = &mut Tree> {
         self.get_mut(field)
             .and_then(Value::as_array_mut)
@@ -102,14 +112,17 @@ impl Set for Tree {
     }
 
     fn default_text(&mut self, field: &str, value: &str) {
-        if self.text(field).is_empty() && self.at(field).is_none_or(Value::is_string) {
-            self.put(field, value);
+        match self.get_mut(field) {
+            Some(Value::String(text)) if text.is_empty() => text.push_str(value),
+            Some(Value::Null) | None => drop(self.insert(field.to_owned(), value.into())),
+            Some(_) => {}
         }
     }
 
     fn default_to(&mut self, field: &str, value: impl Into<Value>) {
-        if self.at(field).is_none() {
-            self.put(field, value);
+        match self.get_mut(field) {
+            Some(Value::Null) | None => drop(self.insert(field.to_owned(), value.into())),
+            Some(_) => {}
         }
     }
 

@@ -159,10 +159,9 @@ pub(crate) fn terminating(namespace: &str) -> String {
 /// A new node takes no pods until it says that it is ready.
 fn not_ready(spec: &mut Tree) {
     const KEY: &str = "node.kubernetes.io/not-ready";
-    let mut taints = spec.list("taints").to_vec();
-    if !taints.iter().any(|taint| taint.text("key") == KEY && taint.text("effect") == "NoSchedule") {
-        taints.push(json!({"key": KEY, "effect": "NoSchedule"}));
-        spec.put("taints", taints);
+    let is_tainted = |taint: &Value| taint.text("key") == KEY && taint.text("effect") == "NoSchedule";
+    if !spec.list("taints").iter().any(is_tainted) {
+        spec.make_list("taints").push(json!({"key": KEY, "effect": "NoSchedule"}));
     }
 }
 
@@ -176,10 +175,7 @@ fn tolerate(spec: &mut Tree, secs: i64) {
         if !spec.list("tolerations").iter().any(covers) {
             let toleration =
                 json!({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": secs});
-            match spec.get_mut("tolerations").and_then(Value::as_array_mut) {
-                Some(list) => list.push(toleration),
-                None => spec.put("tolerations", vec![toleration]),
-            }
+            spec.make_list("tolerations").push(toleration);
         }
     }
 }

@@ -3,6 +3,8 @@
 //! Only where it is asked for: somebody must make the account `default` of each namespace, and nodes must mount tokens. Not the
 //! list of secrets that an account may mount, which is deprecated. Invariant: a pod names an account that is there.
 
+use std::sync::Arc;
+
 use orch_core::{Key, Result, kind};
 use serde_json::{Value, json};
 
@@ -11,6 +13,8 @@ use super::facts::Facts;
 use crate::tree::{Get, Set, Tree};
 
 const DEFAULT: &str = "default";
+const AUTOMOUNT: &str = "automountServiceAccountToken";
+const PULL_SECRETS: &str = "imagePullSecrets";
 const MIRROR: &str = "kubernetes.io/config.mirror";
 /// Where containers find their token.
 pub(super) const MOUNT_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -40,15 +44,18 @@ impl Of<'_> {
             let why = format!("serviceaccount \"{name}\" not found");
             self.forbidden(format!("error looking up service account {namespace}/{name}: {why}"))
         })?;
-        let account = account.tree();
-        let mounts = |tree: &Tree| tree.at("automountServiceAccountToken").and_then(Value::as_bool);
+        // Nearly all accounts say neither: look before decoding.
+        let text = std::str::from_utf8(account.body()).unwrap_or_default();
+        let says_more = [AUTOMOUNT, PULL_SECRETS].iter().any(|field| text.contains(field));
+        let account = if says_more { account.tree() } else { Arc::default() };
+        let mounts = |tree: &Tree| tree.at(AUTOMOUNT).and_then(Value::as_bool);
         let own = account.as_object().and_then(mounts);
         if mounts(spec).or(own).unwrap_or(true) {
             let name = format!("{VOLUME}{}", self.api.shared.env.name_suffix());
             mount(spec, name);
         }
-        if spec.is_unset("imagePullSecrets") && !account.list("imagePullSecrets").is_empty() {
-            spec.put("imagePullSecrets", account.list("imagePullSecrets").to_vec());
+        if spec.is_unset(PULL_SECRETS) && !account.list(PULL_SECRETS).is_empty() {
+            spec.put(PULL_SECRETS, account.list(PULL_SECRETS).to_vec());
         }
         Ok(())
     }
@@ -62,21 +69,18 @@ fn mount(spec: &mut Tree, new: String) {
     let mut is_needed = false;
     for containers in ["initContainers", "containers"] {
         for container in spec.objects_mut(containers) {
-            let mut mounts = container.list("volumeMounts").to_vec();
-            if mounts.iter().all(|mount| mount.text("mountPath") != MOUNT_PATH) {
-                mounts.push(json!({"name": name, "readOnly": true, "mountPath": MOUNT_PATH}));
-                container.put("volumeMounts", mounts);
+            if container.list("volumeMounts").iter().all(|mount| mount.text("mountPath") != MOUNT_PATH) {
+                let mount = json!({"name": name, "readOnly": true, "mountPath": MOUNT_PATH});
+                container.make_list("volumeMounts").push(mount);
                 is_needed = true;
             }
         }
     }
     if is_needed && !is_there {
-        let mut volumes = spec.list("volumes").to_vec();
-        volumes.push(json!({"name": name, "projected": {"defaultMode": 420, "sources": [
+        spec.make_list("volumes").push(json!({"name": name, "projected": {"defaultMode": 420, "sources": [
             {"serviceAccountToken": {"expirationSeconds": TOKEN_SECS, "path": "token"}},
             {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
             {"downwardAPI": {"items": [{"path": "namespace",
                 "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}]}}]}}));
-        spec.put("volumes", volumes);
     }
 }

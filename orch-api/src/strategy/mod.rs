@@ -290,21 +290,16 @@ fn volume_status(status: &mut Tree, old: Before<'_>, now: &str) {
 /// Keeps storage that is in use (`plugin/pkg/admission/storage/storageobjectinuseprotection`).
 fn protect(tree: &mut Tree, finalizer: &str) {
     let metadata = tree.make("metadata");
-    let mut finalizers = metadata.list("finalizers").to_vec();
-    if !finalizers.iter().any(|known| known == finalizer) {
-        finalizers.push(finalizer.into());
-        metadata.put("finalizers", finalizers);
+    if !metadata.list("finalizers").iter().any(|known| known == finalizer) {
+        metadata.make_list("finalizers").push(finalizer.into());
     }
 }
 
 /// Kubernetes' own finalizer holds a namespace until its content is gone.
 fn namespace_create(tree: &mut Tree) {
     let spec = tree.make("spec");
-    let has = spec.list("finalizers").iter().any(|name| name == "kubernetes");
-    if !has {
-        let mut finalizers = spec.list("finalizers").to_vec();
-        finalizers.push("kubernetes".into());
-        spec.put("finalizers", finalizers);
+    if !spec.list("finalizers").iter().any(|name| name == "kubernetes") {
+        spec.make_list("finalizers").push("kubernetes".into());
     }
 }
 

@@ -36,6 +36,10 @@ pub(super) fn status(status: &mut Tree, old: Before<'_>, _now: &str) {
 /// Label keys that a term names stand for the pod's own labels from now on
 /// (`applyMatchLabelKeysAndMismatchLabelKeys`).
 pub(super) fn create(tree: &mut Tree) {
+    let names_keys = |spec: &Tree| !spec.is_unset("topologySpreadConstraints") || !spec.is_unset("affinity");
+    if !tree.object_at("spec").is_some_and(names_keys) {
+        return;
+    }
     let labels = tree.object_at("metadata").and_then(|metadata| metadata.object_at("labels")).cloned();
     let labels = labels.unwrap_or_default();
     let Some(spec) = tree.object_mut("spec") else { return };

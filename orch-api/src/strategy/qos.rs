@@ -1,7 +1,5 @@
 //! The quality-of-service class of a pod (`pkg/apis/core/v1/helper/qos/qos.go`). Pure.
 
-use std::collections::BTreeMap;
-
 use orch_core::Quantity;
 use serde_json::Value;
 
@@ -19,25 +17,26 @@ pub(crate) fn qos_class(spec: &Tree) -> &'static str {
         return class(&amounts(resources, "requests"), &amounts(resources, "limits"), true);
     }
     let containers = spec.list("containers").iter().chain(spec.list("initContainers"));
-    let (mut requests, mut limits) = (BTreeMap::new(), BTreeMap::new());
+    let (mut requests, mut limits) = (Amounts::default(), Amounts::default());
     let mut limited = true;
     for container in containers {
         let empty = Tree::new();
         let resources = container.object_at("resources").unwrap_or(&empty);
         let own = amounts(resources, "limits");
-        limited &= own.len() == COMPUTE.len();
+        limited &= own.iter().all(Option::is_some);
         add(&mut limits, own);
         add(&mut requests, amounts(resources, "requests"));
     }
     class(&requests, &limits, limited)
 }
 
-type Amounts = BTreeMap<&'static str, Quantity>;
+/// Of cpu and memory, where there is any.
+type Amounts = [Option<Quantity>; COMPUTE.len()];
 
 fn class(requests: &Amounts, limits: &Amounts, limited: bool) -> &'static str {
-    if requests.is_empty() && limits.is_empty() {
+    if [requests, limits].into_iter().flatten().all(Option::is_none) {
         "BestEffort"
-    } else if limited && limits.len() == COMPUTE.len() && requests == limits {
+    } else if limited && limits.iter().all(Option::is_some) && requests == limits {
         "Guaranteed"
     } else {
         "Burstable"
@@ -45,17 +44,17 @@ fn class(requests: &Amounts, limits: &Amounts, limited: bool) -> &'static str {
 }
 
 fn amounts(resources: &Tree, list: &str) -> Amounts {
-    let Some(list) = resources.object_at(list) else { return Amounts::new() };
-    let amount = |resource| {
+    let Some(list) = resources.object_at(list) else { return Amounts::default() };
+    COMPUTE.map(|resource| {
         let amount: Quantity = list.at(resource).and_then(Value::as_str)?.parse().ok()?;
-        (!amount.is_zero()).then_some((resource, amount))
-    };
-    COMPUTE.into_iter().filter_map(amount).collect()
+        (!amount.is_zero()).then_some(amount)
+    })
 }
 
 fn add(total: &mut Amounts, more: Amounts) {
-    for (resource, amount) in more {
-        let sum = total.get(resource).map_or(amount, |sum| *sum + amount);
-        total.insert(resource, sum);
+    for (sum, amount) in total.iter_mut().zip(more) {
+        if let Some(amount) = amount {
+            *sum = Some(sum.map_or(amount, |sum| sum + amount));
+        }
     }
 }
