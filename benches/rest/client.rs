@@ -152,12 +152,18 @@ impl Sender {
         Self::One(Arc::new(tokio::sync::Mutex::new(sender)))
     }
 
+    /// A `PATCH` that names a field manager is an apply, any other a merge patch.
     pub(crate) async fn send(&self, method: &str, path: &str, body: impl Into<Bytes>) -> Response<Incoming> {
+        let media = match method {
+            "PATCH" if path.contains("fieldManager=") => "application/apply-patch+yaml",
+            "PATCH" => "application/merge-patch+json",
+            _ => "application/json",
+        };
         let request = Request::builder()
             .method(method)
             .uri(format!("https://localhost{path}"))
             .header("host", "localhost")
-            .header("content-type", "application/json")
+            .header("content-type", media)
             .header("accept", "application/json")
             .body(Full::new(body.into()))
             .expect("a request");

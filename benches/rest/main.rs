@@ -20,6 +20,7 @@ mod server;
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 
@@ -106,10 +107,68 @@ async fn start() -> f64 {
     took
 }
 
+const PODS: &str = "/api/v1/namespaces/default/pods";
+
+/// A request that is measured, of which every pod gets one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    Create,
+    Get,
+    Update,
+    Patch,
+    Apply,
+}
+
+impl Asked {
+    const ALL: [Self; 5] = [Self::Create, Self::Get, Self::Update, Self::Patch, Self::Apply];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Get => "get",
+            Self::Update => "update",
+            Self::Patch => "merge patch",
+            Self::Apply => "apply",
+        }
+    }
+
+    /// What is sent for a pod: an update has the whole object, with another label.
+    async fn body(self, sender: &Sender, name: &str) -> String {
+        let labels = json!({"changed": self.name().replace(' ', "-")});
+        match self {
+            Self::Create => server::pod(name).to_string(),
+            Self::Get => String::new(),
+            Self::Update => {
+                let found = sender.ask("GET", &format!("{PODS}/{name}"), "", 200).await;
+                let mut pod: Value = serde_json::from_slice(&found).expect("a pod is JSON");
+                pod["metadata"]["labels"] = labels;
+                pod.to_string()
+            }
+            Self::Patch => json!({"metadata": {"labels": labels}}).to_string(),
+            Self::Apply => {
+                json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": labels}})
+                    .to_string()
+            }
+        }
+    }
+
+    async fn send(self, sender: &Sender, name: &str, body: String) -> Bytes {
+        let path = format!("{PODS}/{name}");
+        match self {
+            Self::Create => sender.ask("POST", PODS, body, 201).await,
+            Self::Get => sender.ask("GET", &path, body, 200).await,
+            Self::Update => sender.ask("PUT", &path, body, 200).await,
+            Self::Patch => sender.ask("PATCH", &path, body, 200).await,
+            Self::Apply => {
+                sender.ask("PATCH", &format!("{path}?fieldManager=bench&force=true"), body, 200).await
+            }
+        }
+    }
+}
+
 /// CPU time of the server for each request, one after another over HTTP/1.1 and many at once over HTTP/2.
 async fn requests(options: &Options, figures: &mut Vec<Figure>) {
     let process = Process::start(0);
-    let pods = "/api/v1/namespaces/default/pods";
     for (alpn, at_once) in [("http/1.1", 1), ("h2", AT_ONCE)] {
         let sender = Sender::connect(&process.access, alpn).await;
         let each_task = options.requests.div_ceil(at_once);
@@ -118,21 +177,22 @@ async fn requests(options: &Options, figures: &mut Vec<Figure>) {
         // The first ones warm both sides up.
         for at in 0..50 {
             let pod = server::pod(&name(at_once, at)).to_string();
-            sender.ask("POST", pods, pod, 201).await;
+            sender.ask("POST", PODS, pod, 201).await;
         }
-        for (verb, code) in [("create", 201), ("get", 200)] {
+        for asked in Asked::ALL {
+            let mut bodies = Vec::with_capacity(count);
+            for (task, at) in (0..count).map(|number| (number / each_task, number % each_task)) {
+                let name = name(task, at);
+                let body = asked.body(&sender, &name).await;
+                bodies.push((name, body));
+            }
             let before = process.cpu();
             let began = Instant::now();
-            let tasks = (0..at_once).map(|task| {
-                let sender = sender.clone();
+            let tasks = bodies.chunks(each_task).map(|bodies| {
+                let (sender, bodies) = (sender.clone(), bodies.to_vec());
                 tokio::spawn(async move {
-                    for at in 0..each_task {
-                        let name = name(task, at);
-                        let answer = if code == 201 {
-                            sender.ask("POST", pods, server::pod(&name).to_string(), code).await
-                        } else {
-                            sender.ask("GET", &format!("{pods}/{name}"), "", code).await
-                        };
+                    for (name, body) in bodies {
+                        let answer = asked.send(&sender, &name, body).await;
                         assert!(answer.len() > 1000, "a pod, not {} bytes", answer.len());
                     }
                 })
@@ -141,19 +201,20 @@ async fn requests(options: &Options, figures: &mut Vec<Figure>) {
                 task.await.expect("every answer is as it should be");
             }
             let (cpu, wall) = (process.cpu() - before, began.elapsed());
+            let asked = asked.name();
             figures.push(figure(
-                format!("{verb} over {alpn}, {at_once} at once: server CPU"),
+                format!("{asked} over {alpn}, {at_once} at once: server CPU"),
                 each(cpu, count),
                 "µs",
             ));
             figures.push(figure(
-                format!("{verb} over {alpn}, {at_once} at once: wall"),
+                format!("{asked} over {alpn}, {at_once} at once: wall"),
                 each(wall, count),
                 "µs",
             ));
         }
         let listed: Value =
-            serde_json::from_slice(&sender.ask("GET", pods, "", 200).await).expect("a list is JSON");
+            serde_json::from_slice(&sender.ask("GET", PODS, "", 200).await).expect("a list is JSON");
         let made = listed["items"].as_array().expect("items").len();
         assert!(made >= count, "{made} pods were made");
     }

@@ -16,6 +16,7 @@
 //! | list keys | `u16` string |
 //! | text | bytes of all strings |
 
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 const TABLE: &[u8] = include_bytes!("table.bin");
@@ -39,6 +40,12 @@ static FIELD_SLOTS: LazyLock<Box<[u16]>> = LazyLock::new(|| {
         }
     }
     slots
+});
+
+/// Kinds by group, version and name.
+static KIND_NUMBERS: LazyLock<HashMap<(&str, &str, &str), u16>> = LazyLock::new(|| {
+    let names = |record: KindRecord| (text(record.group), text(record.version), text(record.kind));
+    (0..kind_count()).map(|number| (names(kind(number)), number)).collect()
 });
 
 const NO_FIELD: u16 = u16::MAX;
@@ -106,11 +113,6 @@ pub(super) fn text(string: u16) -> &'static str {
     &TEXTS[u32_at(at)..u32_at(at + 4)]
 }
 
-/// The number of a string, if any name or key in the table is that string.
-fn string(name: &str) -> Option<u16> {
-    search(0..count(STRINGS), |number| bytes(number).cmp(name.as_bytes()))
-}
-
 fn search(range: std::ops::Range<u16>, order: impl Fn(u16) -> std::cmp::Ordering) -> Option<u16> {
     let (mut low, mut high) = (range.start, range.end);
     while low < high {
@@ -145,14 +147,9 @@ pub(super) fn kind(number: u16) -> KindRecord {
     KindRecord { group: cell(0), version: cell(1), kind: cell(2), ty: cell(3) }
 }
 
-/// The record of a kind; string numbers sort as their strings do.
+/// The record of a kind.
 pub(super) fn find_kind(group: &str, version: &str, name: &str) -> Option<KindRecord> {
-    let wanted = (string(group)?, string(version)?, string(name)?);
-    let number = search(0..kind_count(), |number| {
-        let record = kind(number);
-        (record.group, record.version, record.kind).cmp(&wanted)
-    })?;
-    Some(kind(number))
+    KIND_NUMBERS.get(&(group, version, name)).map(|number| kind(*number))
 }
 
 pub(super) fn definition_count() -> u16 {

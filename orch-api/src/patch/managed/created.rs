@@ -291,7 +291,7 @@ mod tests {
                 "more": {"type": "object", "additionalProperties": {"type": "string"}}}}}});
             let mut draws = draws.into_iter();
             let mut draw = || draws.next().unwrap_or_default();
-            let item = |a: u8, b: u8| if a % 2 == 0 { json!({"b": b % 3}) } else { json!({"a": "y", "b": b % 3, "c": 1}) };
+            let item = |a: u8, b: u8| if a.is_multiple_of(2) { json!({"b": b % 3}) } else { json!({"a": "y", "b": b % 3, "c": 1}) };
             let spec = json!({"set": (0..draw() % 4).map(|at| format!("v{}", at % 3)).collect::<Vec<_>>(),
                 "map": (0..draw() % 4).map(|_| item(draw(), draw())).collect::<Vec<_>>(),
                 "one": {"a": 1}, "more": {"k": "v"}, "other": new.clone()});
