@@ -130,7 +130,7 @@ fn node_matters(change: &Change) -> bool {
 
 /// The services that select a pod with these labels: found by one pair of their selector, then matched whole.
 fn services_of(pod: &Object, view: &dyn View, out: &mut dyn FnMut(Key)) {
-    for (name, value) in &pod.header().labels {
+    for (name, value) in pod.header().labels.iter() {
         for service in view.of::<Service>().indexed(SELECTS, &pair_entry(&pod.key().namespace, name, value)) {
             let selector = service.facts.selector.as_ref();
             if selector.is_some_and(|selector| selector.matches(|name| pod.label(name))) {

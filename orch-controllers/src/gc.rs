@@ -135,7 +135,7 @@ impl Controller for GarbageCollector {
         }
         if before.is_some() && (!same_owners || (!same_life && now.is_none())) {
             // Owners that wait for this one to go, or to be let go.
-            for owner in was.into_iter().chain(now).flat_map(|header| &header.owners) {
+            for owner in was.into_iter().chain(now).flat_map(|header| header.owners.iter()) {
                 let owner = self.owner_key(&key.namespace, owner);
                 let waits = |owner: &Key| {
                     view.of::<Meta>().get(owner).is_some_and(|row| row.object.header().is_terminating())

@@ -4,12 +4,15 @@
 //! only them copies no body. This module knows no kind's schema. Invariant: the body is valid JSON, an object, with a
 //! `metadata` object, and the header says the same as the body.
 
+mod common;
 mod encode;
+mod fields;
 mod header;
 mod live;
 mod scan;
 mod text;
 
+pub use fields::Fields;
 pub use header::{Header, OwnerReference};
 pub use live::{Live, PartTree};
 
@@ -46,16 +49,16 @@ struct Inner {
     key: Key,
     header: Header,
     managed: Option<Bytes>,
-    body: Bytes,
-    spans: Spans,
+    body: Arc<[u8]>,
+    spans: Spans<u32>,
 }
 
 /// Where the parts of a body stand: byte ranges of the JSON values, empty when absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Spans {
-    pub(crate) metadata: Range<usize>,
-    pub(crate) spec: Range<usize>,
-    pub(crate) status: Range<usize>,
+struct Spans<T = usize> {
+    metadata: Range<T>,
+    spec: Range<T>,
+    status: Range<T>,
 }
 
 /// A part of a body that can be read or replaced alone.
@@ -87,7 +90,21 @@ impl Object {
     pub fn encode(info: &KindInfo, tree: &Value) -> Result<Self> {
         let (header, key) = Header::read(info, tree)?;
         let (body, spans, managed) = encode::body(tree);
-        Ok(Self { revision: Revision::ZERO, inner: Arc::new(Inner { key, header, managed, body, spans }) })
+        Self::new(Revision::ZERO, key, header, (body, &spans), managed)
+    }
+
+    fn new(
+        revision: Revision,
+        key: Key,
+        header: Header,
+        (body, spans): (Arc<[u8]>, &Spans),
+        managed: Option<Bytes>,
+    ) -> Result<Self> {
+        let Some(spans) = spans.narrow() else {
+            let (subject, why) = (key.to_string(), "is larger than 4 GiB".to_owned());
+            return Err(Error::Malformed { subject, field: String::new(), why });
+        };
+        Ok(Self { revision, inner: Arc::new(Inner { key, header, managed, body, spans }) })
     }
 
     /// Reads bytes that another store or server encoded, `metadata.resourceVersion` included.
@@ -148,13 +165,13 @@ impl Object {
         match path {
             "metadata.name" => Some(&self.inner.key.name),
             "metadata.namespace" => Some(&self.inner.key.namespace),
-            _ => self.inner.header.fields.iter().find(|(name, _)| &**name == path).map(|(_, value)| &**value),
+            _ => self.inner.header.fields.get(path),
         }
     }
 
     /// The body: JSON without `resourceVersion` and `managedFields`.
     #[must_use]
-    pub fn body(&self) -> &Bytes {
+    pub fn body(&self) -> &[u8] {
         &self.inner.body
     }
 
@@ -167,8 +184,8 @@ impl Object {
     /// The JSON of one part; `None` when it is absent.
     #[must_use]
     pub fn part(&self, part: Part) -> Option<&[u8]> {
-        let span = self.inner.spans.of(part);
-        (!span.is_empty()).then(|| &self.inner.body[span.clone()])
+        let span = self.inner.spans.wide().of(part).clone();
+        (!span.is_empty()).then(|| &self.inner.body[span])
     }
 
     /// The body as a tree, without `resourceVersion` and `managedFields`.
@@ -216,12 +233,12 @@ impl Object {
     /// ```
     pub fn write_item(&self, out: &mut Vec<u8>) {
         out.push(b'{');
-        self.write_from(encode::behind_kind(&self.inner.spans), out);
+        self.write_from(encode::behind_kind(&self.inner.spans.wide()), out);
     }
 
     fn write_from(&self, start: usize, out: &mut Vec<u8>) {
         let Inner { body, spans, managed, .. } = &*self.inner;
-        encode::splice(body, start, spans, self.revision, managed.as_deref(), out);
+        encode::splice(body, start, &spans.wide(), self.revision, managed.as_deref(), out);
     }
 
     /// The whole object as a typed value.
@@ -273,7 +290,7 @@ impl Object {
                 if key != self.inner.key {
                     return Err(self.unfit(part, format!("is that of {key}")));
                 }
-                header.fields.clone_from(&self.inner.header.fields);
+                header.fields = self.inner.header.fields.clone();
                 header
             }
             Part::Spec | Part::Status => {
@@ -282,8 +299,8 @@ impl Object {
                 header
             }
         };
-        let (body, spans, managed) = encode::replace(&self.inner.body, &self.inner.spans, part, value);
-        Ok(self.with_body(header, body, spans, managed))
+        let (body, spans, managed) = encode::replace(&self.inner.body, &self.inner.spans.wide(), part, value);
+        self.with_body(header, (body, &spans), managed)
     }
 
     /// The same object with another value of one field of its spec or status, without decoding or encoding the rest.
@@ -300,8 +317,9 @@ impl Object {
         }
         let mut header = self.inner.header.clone();
         header.refresh_field(info, part.name(), name, value)?;
-        let (body, spans) = encode::replace_field(&self.inner.body, &self.inner.spans, part, name, value);
-        Ok(self.with_body(header, body, spans, None))
+        let (body, spans) =
+            encode::replace_field(&self.inner.body, &self.inner.spans.wide(), part, name, value);
+        self.with_body(header, (body, &spans), None)
     }
 
     /// The same object with other managed fields, given as the JSON of `metadata.managedFields`, for whose form the caller
@@ -327,17 +345,16 @@ impl Object {
         Self { revision: self.revision, inner: Arc::new(Inner { key, header, managed, body, spans }) }
     }
 
-    fn with_body(&self, header: Header, body: Bytes, spans: Spans, managed: Option<Bytes>) -> Self {
-        let key = self.inner.key.clone();
+    fn with_body(&self, header: Header, body: (Arc<[u8]>, &Spans), managed: Option<Bytes>) -> Result<Self> {
         let managed = managed.or_else(|| self.inner.managed.clone());
-        Self { revision: self.revision, inner: Arc::new(Inner { key, header, managed, body, spans }) }
+        Self::new(self.revision, self.inner.key.clone(), header, body, managed)
     }
 
     fn unfit(&self, part: Part, why: String) -> Error {
         Error::Malformed { subject: self.key().to_string(), field: part.name().to_owned(), why }
     }
 
-    /// Bytes that this object keeps on the heap, about.
+    /// Bytes that this object keeps on the heap, about; what it shares with others counts for each.
     #[must_use]
     pub fn size(&self) -> usize {
         self.inner.body.len() + self.inner.managed.as_ref().map_or(0, Bytes::len) + self.inner.header.size()
@@ -362,7 +379,20 @@ impl Object {
     }
 }
 
+impl Spans<u32> {
+    fn wide(&self) -> Spans {
+        let map = |range: &Range<u32>| range.start as usize..range.end as usize;
+        Spans { metadata: map(&self.metadata), spec: map(&self.spec), status: map(&self.status) }
+    }
+}
+
 impl Spans {
+    /// The same in half the bytes, as they are kept.
+    fn narrow(&self) -> Option<Spans<u32>> {
+        let map = |range: &Range<usize>| Some(range.start.try_into().ok()?..range.end.try_into().ok()?);
+        Some(Spans { metadata: map(&self.metadata)?, spec: map(&self.spec)?, status: map(&self.status)? })
+    }
+
     fn of(&self, part: Part) -> &Range<usize> {
         match part {
             Part::Metadata => &self.metadata,

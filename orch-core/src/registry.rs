@@ -101,7 +101,7 @@ pub struct KindInfo {
     /// Without [`Subresource::None`].
     pub subresources: Vec<Subresource>,
     /// Paths of fields that field selectors know besides `metadata.name` and `metadata.namespace`.
-    pub selectable: Vec<Str>,
+    pub selectable: Arc<[Str]>,
     /// What else whoever registered the kind knows of it.
     description: Option<Arc<dyn Any + Send + Sync>>,
 }
@@ -119,7 +119,7 @@ impl KindInfo {
             categories: Vec::new(),
             scope,
             subresources: vec![Subresource::Status],
-            selectable: Vec::new(),
+            selectable: Arc::default(),
             description: None,
         }
     }

@@ -6,6 +6,7 @@
 //! in order of revision.
 
 mod log;
+mod order;
 mod page;
 mod routes;
 mod shelf;

@@ -121,7 +121,7 @@ impl Truth {
             Some(live) => {
                 let key = live.key();
                 self.by_uid.insert(live.uid().clone(), key.clone());
-                for owner in &live.header().owners {
+                for owner in live.header().owners.iter() {
                     self.by_owner.entry(owner.uid.clone()).or_default().insert(key.clone());
                 }
                 self.objects.insert(key.clone(), live.clone());

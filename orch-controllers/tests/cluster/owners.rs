@@ -60,7 +60,7 @@ impl Truth {
         if self.given_up.contains_key(gone.uid()) || gone.header().owners.is_empty() {
             return;
         }
-        for owner in &gone.header().owners {
+        for owner in gone.header().owners.iter() {
             let stays = self
                 .alive
                 .get(&owner.uid)
@@ -119,7 +119,7 @@ fn settled(truth: &Truth) {
     }
     for live in truth.alive.values() {
         assert!(!live.header().is_terminating(), "{} is stuck", live.key());
-        for owner in &live.header().owners {
+        for owner in live.header().owners.iter() {
             assert!(
                 truth.alive.contains_key(&owner.uid),
                 "{} names {}, which is gone",

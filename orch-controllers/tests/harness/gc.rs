@@ -46,7 +46,7 @@ fn law(transition: &Transition<'_>) -> Result<(), String> {
         return Ok(());
     }
     let Some(object) = transition.before.0.get(&transition.write.key) else { return Ok(()) };
-    for owner in &object.header().owners {
+    for owner in object.header().owners.iter() {
         let found = transition.before.0.values().find(|live| *live.uid() == owner.uid);
         if found.is_some_and(|live| !live.header().has_finalizer("foregroundDeletion")) {
             return Err(format!("{} is collected while {} is there", object.key(), owner.name));

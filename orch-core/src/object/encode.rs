@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
@@ -13,12 +14,12 @@ use crate::Revision;
 const KEPT_BYTES: usize = 64 << 10;
 
 /// Writes bytes and keeps exactly those: a body lives long, so no byte is to spare in it.
-fn exact(write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+fn exact(write: impl FnOnce(&mut Vec<u8>)) -> Arc<[u8]> {
     thread_local!(static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) });
     let mut out = BUFFER.take();
     out.clear();
     write(&mut out);
-    let bytes = Bytes::copy_from_slice(&out);
+    let bytes = Arc::from(&*out);
     if out.capacity() <= KEPT_BYTES {
         BUFFER.set(out);
     }
@@ -26,7 +27,7 @@ fn exact(write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
 }
 
 /// Encodes a tree without `resourceVersion` and `managedFields`; says where the parts stand and what was set aside.
-pub(super) fn body(tree: &Value) -> (Bytes, Spans, Option<Bytes>) {
+pub(super) fn body(tree: &Value) -> (Arc<[u8]>, Spans, Option<Bytes>) {
     let empty = Map::new();
     let map = tree.as_object().unwrap_or(&empty);
     let (mut spans, mut managed) = (Spans::default(), None);
@@ -63,7 +64,7 @@ fn metadata(out: &mut Vec<u8>, metadata: Option<&Value>) -> Option<Bytes> {
     for (name, value) in metadata.and_then(Value::as_object).into_iter().flatten() {
         match name.as_str() {
             "resourceVersion" => {}
-            "managedFields" => managed = Some(Bytes::from(value.to_string())),
+            "managedFields" => managed = Some(value.to_string().into_boxed_str().into_boxed_bytes().into()),
             _ => {
                 entry(out, name, value);
             }
@@ -90,11 +91,11 @@ fn entry(out: &mut Vec<u8>, name: &str, value: &Value) -> Range<usize> {
 
 /// Replaces one part of a body, or adds it at the end; says what was set aside when it is the metadata.
 pub(super) fn replace(
-    body: &Bytes,
+    body: &[u8],
     spans: &Spans,
     part: Part,
     value: &Value,
-) -> (Bytes, Spans, Option<Bytes>) {
+) -> (Arc<[u8]>, Spans, Option<Bytes>) {
     let mut managed = None;
     let (body, spans) = splice_part(body, spans, part, |out| match part {
         Part::Metadata => managed = metadata(out, Some(value)),
@@ -105,12 +106,12 @@ pub(super) fn replace(
 
 /// Replaces one field of a part that is an object, or adds it in order of name.
 pub(super) fn replace_field(
-    body: &Bytes,
+    body: &[u8],
     spans: &Spans,
     part: Part,
     name: &str,
     value: &Value,
-) -> (Bytes, Spans) {
+) -> (Arc<[u8]>, Spans) {
     let json = &body[spans.of(part).clone()];
     splice_part(body, spans, part, |out| {
         let start = out.len();
@@ -140,7 +141,12 @@ pub(super) fn replace_field(
 }
 
 /// The body with another text of one part, which `write` appends.
-fn splice_part(body: &Bytes, spans: &Spans, part: Part, write: impl FnOnce(&mut Vec<u8>)) -> (Bytes, Spans) {
+fn splice_part(
+    body: &[u8],
+    spans: &Spans,
+    part: Part,
+    write: impl FnOnce(&mut Vec<u8>),
+) -> (Arc<[u8]>, Spans) {
     let (old, mut new) = (spans.of(part).clone(), Range::default());
     let body = exact(|out| {
         if old.is_empty() {
@@ -182,7 +188,7 @@ pub(super) fn behind_kind(spans: &Spans) -> usize {
 
 /// Appends the body from `start` on, with `resourceVersion` and `managedFields` back in the metadata.
 pub(super) fn splice(
-    body: &Bytes,
+    body: &[u8],
     start: usize,
     spans: &Spans,
     revision: Revision,

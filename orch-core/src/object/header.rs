@@ -1,13 +1,17 @@
 //! The header of an object: what generic machinery needs without decoding the body.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::{Fields, common};
 use crate::{Error, Key, KindInfo, Result, Str};
 
 /// An entry of `metadata.ownerReferences`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct OwnerReference {
     /// Group and version of the owner.
@@ -36,10 +40,10 @@ fn is_unset(flag: &Option<bool>) -> bool {
 pub struct Header {
     /// Set once at creation; empty before.
     pub uid: Str,
-    /// Sorted by name.
-    pub labels: Box<[(Str, Str)]>,
-    /// In the order of the object.
-    pub owners: Box<[OwnerReference]>,
+    /// Sorted by name. Objects may share them.
+    pub labels: Arc<[(Str, Str)]>,
+    /// In the order of the object. Objects may share them.
+    pub owners: Arc<[OwnerReference]>,
     /// In the order of the object.
     pub finalizers: Box<[Str]>,
     /// Counts changes of the desired state; 0 for kinds that do not count.
@@ -50,8 +54,8 @@ pub struct Header {
     pub deletion: Option<Timestamp>,
     /// The grace period in seconds, while it terminates.
     pub deletion_grace_secs: Option<i64>,
-    /// The kind's selectable fields in the registry's order; absent ones are empty.
-    pub fields: Box<[(Str, Str)]>,
+    /// What field selectors can ask for.
+    pub fields: Fields,
 }
 
 impl Header {
@@ -74,8 +78,8 @@ impl Header {
     }
 
     pub(super) fn size(&self) -> usize {
-        let pairs =
-            self.labels.iter().chain(&self.fields).map(|(k, v)| k.len() + v.len() + 64).sum::<usize>();
+        let labels = self.labels.iter().map(|(name, value)| (&**name, &**value));
+        let pairs = labels.chain(self.fields.iter()).map(|(k, v)| k.len() + v.len() + 64).sum::<usize>();
         pairs + self.owners.len() * 192 + self.finalizers.iter().map(|f| f.len() + 32).sum::<usize>() + 256
     }
 
@@ -94,32 +98,27 @@ impl Header {
         if name.is_empty() {
             return Err(malformed(info, "metadata.name", "is required"));
         }
-        let namespace = if info.is_namespaced() { read.text("namespace")? } else { Str::default() };
-        let mut header = Self {
-            uid: read.text("uid")?,
-            labels: read.pairs("labels")?,
-            owners: read.list("ownerReferences")?,
+        let namespace = if info.is_namespaced() { read.text("namespace")? } else { "" };
+        let header = Self {
+            uid: read.text("uid")?.into(),
+            labels: read.labels()?,
+            owners: common::owners(&read.list("ownerReferences")?),
             finalizers: read.list("finalizers")?,
             generation: read.number("generation")?.unwrap_or_default(),
             created: read.time("creationTimestamp")?,
             deletion: read.time("deletionTimestamp")?,
             deletion_grace_secs: read.number("deletionGracePeriodSeconds")?,
-            fields: Box::default(),
+            fields: Fields::read(&info.selectable, |path| text_of(info, path, lookup(tree, path)))?,
         };
-        let fields =
-            info.selectable.iter().map(|path| field(info, tree, path).map(|value| (path.clone(), value)));
-        header.fields = fields.collect::<Result<_>>()?;
-        Ok((header, Key { kind: info.kind, namespace, name }))
+        Ok((header, Key { kind: info.kind, namespace: common::text(namespace), name: name.into() }))
     }
 
     /// Reads the selectable fields under a part again.
     pub(super) fn refresh(&mut self, info: &KindInfo, part: &str, value: &Value) -> Result<()> {
-        for (path, field) in &mut self.fields {
-            if let Some(rest) = path.strip_prefix(part).and_then(|rest| rest.strip_prefix('.')) {
-                *field = text_of(info, path, lookup(value, rest))?;
-            }
-        }
-        Ok(())
+        self.fields.refresh(|path| {
+            let rest = path.strip_prefix(part)?.strip_prefix('.')?;
+            Some(text_of(info, path, lookup(value, rest)))
+        })
     }
 
     /// Reads the selectable fields at or under a field of a part again.
@@ -130,24 +129,12 @@ impl Header {
         name: &str,
         value: &Value,
     ) -> Result<()> {
-        for (path, field) in &mut self.fields {
-            let rest = path.strip_prefix(part).and_then(|rest| rest.strip_prefix('.'));
-            match rest.and_then(|rest| rest.strip_prefix(name)) {
-                Some("") => *field = text_of(info, path, Some(value))?,
-                Some(rest) => {
-                    if let Some(rest) = rest.strip_prefix('.') {
-                        *field = text_of(info, path, lookup(value, rest))?;
-                    }
-                }
-                None => {}
-            }
-        }
-        Ok(())
+        self.fields.refresh(|path| {
+            let rest = path.strip_prefix(part)?.strip_prefix('.')?.strip_prefix(name)?;
+            let value = if rest.is_empty() { Some(value) } else { lookup(value, rest.strip_prefix('.')?) };
+            Some(text_of(info, path, value))
+        })
     }
-}
-
-fn field(info: &KindInfo, tree: &Value, path: &str) -> Result<Str> {
-    text_of(info, path, lookup(tree, path))
 }
 
 fn lookup<'a>(tree: &'a Value, path: &str) -> Option<&'a Value> {
@@ -158,9 +145,9 @@ fn lookup<'a>(tree: &'a Value, path: &str) -> Option<&'a Value> {
     })
 }
 
-fn text_of(info: &KindInfo, path: &str, value: Option<&Value>) -> Result<Str> {
+fn text_of<'a>(info: &KindInfo, path: &str, value: Option<&'a Value>) -> Result<Cow<'a, str>> {
     match value {
-        None | Some(Value::Null) => Ok(Str::default()),
+        None | Some(Value::Null) => Ok("".into()),
         Some(Value::String(text)) => Ok(text.as_str().into()),
         Some(Value::Bool(flag)) => Ok(if *flag { "true" } else { "false" }.into()),
         Some(Value::Number(number)) => Ok(number.to_string().into()),
@@ -180,10 +167,10 @@ impl Reader<'_> {
         malformed(self.info, &format!("metadata.{field}"), why)
     }
 
-    fn text(&self, field: &str) -> Result<Str> {
+    fn text(&self, field: &str) -> Result<&str> {
         match self.metadata.get(field) {
-            None | Some(Value::Null) => Ok(Str::default()),
-            Some(Value::String(text)) => Ok(text.as_str().into()),
+            None | Some(Value::Null) => Ok(""),
+            Some(Value::String(text)) => Ok(text),
             Some(_) => Err(self.wrong(field, "must be a string")),
         }
     }
@@ -203,19 +190,20 @@ impl Reader<'_> {
         text.parse().map(Some).map_err(|_| self.wrong(field, "must be a time in RFC 3339 form"))
     }
 
-    fn pairs(&self, field: &str) -> Result<Box<[(Str, Str)]>> {
-        let map = match self.metadata.get(field) {
-            None | Some(Value::Null) => return Ok(Box::default()),
+    fn labels(&self) -> Result<Arc<[(Str, Str)]>> {
+        let map = match self.metadata.get("labels") {
+            None | Some(Value::Null) => return Ok(Arc::default()),
             Some(Value::Object(map)) => map,
-            Some(_) => return Err(self.wrong(field, "must be a map of strings")),
+            Some(_) => return Err(self.wrong("labels", "must be a map of strings")),
         };
-        let pair = |(key, value): (&String, &Value)| match value {
-            Value::String(value) => Ok((Str::from(key.as_str()), Str::from(value.as_str()))),
-            _ => Err(self.wrong(&format!("{field}[{key}]"), "must be a string")),
-        };
-        let mut pairs: Box<[(Str, Str)]> = map.iter().map(pair).collect::<Result<_>>()?;
+        let mut pairs = Vec::with_capacity(map.len());
+        for (name, value) in map {
+            let value = value.as_str();
+            let value = value.ok_or_else(|| self.wrong(&format!("labels[{name}]"), "must be a string"))?;
+            pairs.push((name.as_str(), value));
+        }
         pairs.sort_unstable();
-        Ok(pairs)
+        Ok(common::labels(&pairs))
     }
 
     fn list<T: for<'de> Deserialize<'de>>(&self, field: &str) -> Result<Box<[T]>> {
