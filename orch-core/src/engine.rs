@@ -244,7 +244,12 @@ fn take_in(cache: &mut Cache, lanes: &[Arc<Lane>], batch: &[(Option<Kind>, Event
         let Event::Changed(change) = event else { continue };
         let kind = change.key().kind;
         for (lane, keys) in lanes.iter().zip(&mut keys).filter(|(lane, _)| lane.follows(kind)) {
-            lane.controller.keys(change, &*cache, &mut |key| keys.push(key));
+            // Changes in a row often concern one owner.
+            lane.controller.keys(change, &*cache, &mut |key| {
+                if keys.last() != Some(&key) {
+                    keys.push(key);
+                }
+            });
         }
     }
     keys

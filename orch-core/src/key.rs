@@ -1,5 +1,6 @@
 //! Where an object stands and when: [`Key`] and [`Revision`].
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ pub type Str = Arc<str>;
 /// assert_eq!(key.to_string(), "pods/shop/web-1");
 /// assert_eq!(Key::cluster(kind::NODES, "n1").to_string(), "nodes/n1");
 /// ```
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Key {
     /// Group and resource.
     pub kind: Kind,
@@ -48,6 +49,23 @@ impl Key {
     #[must_use]
     pub fn sibling(&self, kind: Kind, name: impl Into<Str>) -> Self {
         Self { kind, namespace: self.namespace.clone(), name: name.into() }
+    }
+}
+
+impl Ord for Key {
+    fn cmp(&self, other: &Self) -> Ordering {
+        // Most keys that meet have one namespace, and share its text.
+        let namespaces = || match Arc::ptr_eq(&self.namespace, &other.namespace) {
+            true => Ordering::Equal,
+            false => self.namespace.cmp(&other.namespace),
+        };
+        self.kind.cmp(&other.kind).then_with(namespaces).then_with(|| self.name.cmp(&other.name))
+    }
+}
+
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -103,5 +121,30 @@ impl FromStr for Revision {
     /// When the text is not a decimal number of 64 bits.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         text.parse().map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kind;
+
+    #[test]
+    fn keys_are_in_order_of_kind_namespace_and_name() {
+        let keys: Vec<Key> = [(kind::CONFIG_MAPS, "b", "a"), (kind::PODS, "a", "z"), (kind::PODS, "b", "a")]
+            .into_iter()
+            .flat_map(|(kind, namespace, name)| {
+                let first = Key::new(kind, namespace, name);
+                let second = first.sibling(kind, format!("{name}1"));
+                [first, second, Key::new(kind, namespace, format!("{name}2"))]
+            })
+            .collect();
+        assert!(keys.is_sorted());
+        for (at, one) in keys.iter().enumerate() {
+            for (other_at, other) in keys.iter().enumerate() {
+                assert_eq!(one.cmp(other), at.cmp(&other_at), "{one} {other}");
+                assert_eq!(one == other, at == other_at, "{one} {other}");
+            }
+        }
     }
 }

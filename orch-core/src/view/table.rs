@@ -26,7 +26,7 @@ pub struct Table<P> {
     rows: BTreeMap<Key, Arc<Row<P>>>,
     /// Index name, value and key; owners stand under [`OWNER`], labels under [`LABEL`]. Keys alone: most changes change none
     /// of an object's entries.
-    index: BTreeSet<(&'static str, Str, Key)>,
+    index: Index,
     /// How many rows there are of each kind.
     kinds: BTreeMap<Kind, usize>,
     /// When what is put now is seen.
@@ -34,6 +34,9 @@ pub struct Table<P> {
     /// What the last change replaced or removed.
     replaced: Option<Arc<Row<P>>>,
 }
+
+/// Entries of an index with the keys of their rows.
+type Index = BTreeSet<(&'static str, Str, Key)>;
 
 const OWNER: &str = "\0owner";
 const LABEL: &str = "\0label";
@@ -143,43 +146,24 @@ impl<P: Projection> Table<P> {
     }
 
     pub(super) fn put(&mut self, live: &Live) {
-        let before = self.rows.get(live.key()).cloned();
+        let Self { rows, index, kinds, .. } = self;
+        let slot = rows.get_mut(live.key());
+        let before = slot.as_deref().cloned();
         let mut facts = match &before {
             Some(before) => P::project_after(live, before),
             None => P::project(live),
         };
         facts.remember(before.as_ref().map(|row| &row.facts), self.now);
         let row = Arc::new(Row { object: live.object().clone(), facts });
-        self.index(before.as_deref(), &row);
-        if before.is_none() {
-            *self.kinds.entry(live.key().kind).or_default() += 1;
+        place(index, before.as_deref(), &row);
+        match slot {
+            Some(slot) => *slot = row,
+            None => {
+                *kinds.entry(live.key().kind).or_default() += 1;
+                rows.insert(live.key().clone(), row);
+            }
         }
-        self.rows.insert(row.object.key().clone(), row);
         self.replaced = before;
-    }
-
-    /// Puts a row under its entries in place of those of the one before; most of them are the same.
-    fn index(&mut self, before: Option<&Row<P>>, row: &Row<P>) {
-        let key = row.object.key();
-        let mut new = own_entries(row);
-        let is_common_same = before.is_some_and(|before| {
-            let (old, new) = (before.object.header(), row.object.header());
-            old.labels == new.labels && old.owners == new.owners
-        });
-        if !is_common_same {
-            new.extend(common_entries(&row.object));
-        }
-        if let Some(before) = before {
-            let mut old = own_entries(before);
-            if !is_common_same {
-                old.extend(common_entries(&before.object));
-            }
-            for (name, value) in old.iter().filter(|entry| !new.contains(entry)).cloned() {
-                self.index.remove(&(name, value, key.clone()));
-            }
-            new.retain(|entry| !old.contains(entry));
-        }
-        self.index.extend(new.into_iter().map(|(name, value)| (name, value, key.clone())));
     }
 
     fn take(&mut self, key: &Key) -> Option<Arc<Row<P>>> {
@@ -195,6 +179,30 @@ impl<P: Projection> Table<P> {
         }
         Some(row)
     }
+}
+
+/// Puts a row under its entries in place of those of the one before; most of them are the same.
+fn place<P: Projection>(index: &mut Index, before: Option<&Row<P>>, row: &Row<P>) {
+    let key = row.object.key();
+    let mut new = own_entries(row);
+    let is_common_same = before.is_some_and(|before| {
+        let (old, new) = (before.object.header(), row.object.header());
+        old.labels == new.labels && old.owners == new.owners
+    });
+    if !is_common_same {
+        new.extend(common_entries(&row.object));
+    }
+    if let Some(before) = before {
+        let mut old = own_entries(before);
+        if !is_common_same {
+            old.extend(common_entries(&before.object));
+        }
+        for (name, value) in old.iter().filter(|entry| !new.contains(entry)).cloned() {
+            index.remove(&(name, value, key.clone()));
+        }
+        new.retain(|entry| !old.contains(entry));
+    }
+    index.extend(new.into_iter().map(|(name, value)| (name, value, key.clone())));
 }
 
 /// An index's name and the value in it.
