@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::pod::Pod;
 use super::shown::{Doing, Shown};
-use super::spec::Container;
+use super::spec::{Container, without_nulls};
 use super::text;
 
 /// What the conditions follow from.
@@ -45,7 +45,8 @@ impl Verdict {
 /// All conditions: those of others as they were, then the agent's own.
 pub(super) fn conditions(facts: &Facts<'_>) -> Vec<Value> {
     let is_owned = |condition: &&Value| condition["type"].as_str().is_some_and(|name| OWNED.contains(&name));
-    let mut all: Vec<Value> = facts.before.iter().filter(|condition| !is_owned(condition)).cloned().collect();
+    let others = facts.before.iter().filter(|condition| !is_owned(condition));
+    let mut all: Vec<Value> = others.map(without_nulls).collect();
     let containers_ready = containers_ready(facts);
     let ready = ready(facts, &containers_ready, &all);
     let sandbox = if facts.has_sandbox { Verdict::yes() } else { Verdict::no("", String::new()) };

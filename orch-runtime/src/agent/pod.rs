@@ -9,7 +9,7 @@ use orch_core::{Key, Live, Object, Revision, Str};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::spec::{PodSpec, has_nulls, without_nulls};
+use super::spec::PodSpec;
 
 /// A pod that is bound to the node.
 #[derive(Clone, Debug)]
@@ -84,7 +84,7 @@ impl Pod {
         format!("{}_{}({})", self.key().name, self.key().namespace, self.uid())
     }
 
-    /// `status` as it is stored, without `null` fields.
+    /// `status` as it is stored; a `null` stands for an absent field.
     pub(super) fn status(&self) -> &Arc<Value> {
         &self.status
     }
@@ -101,13 +101,12 @@ impl Pod {
     }
 }
 
-/// The stored status without `null` fields; shares the writer's tree when that is of the status alone, and never keeps
-/// more than the status alive.
+/// The stored status; shares the writer's tree when that is of the status alone, and never keeps more than the status alive.
 fn status(live: &Live) -> Arc<Value> {
     let status = live.part_tree(Part::Status);
     match status.alone() {
-        Some(alone) if alone.is_object() && !has_nulls(alone) => Arc::clone(alone),
-        _ if status.is_object() => Arc::new(without_nulls(&status)),
+        Some(alone) if alone.is_object() => Arc::clone(alone),
+        _ if status.is_object() => Arc::new((*status).clone()),
         _ => Arc::new(Value::Object(serde_json::Map::new())),
     }
 }

@@ -245,7 +245,7 @@ impl RestartRule {
 }
 
 /// Whether a field is `null` anywhere.
-pub(super) fn has_nulls(tree: &Value) -> bool {
+fn has_nulls(tree: &Value) -> bool {
     match tree {
         Value::Object(map) => map.values().any(|value| value.is_null() || has_nulls(value)),
         Value::Array(items) => items.iter().any(has_nulls),

@@ -11,6 +11,7 @@ use crate::agent::member::{Instance, Member, Role, Run, full_id};
 use crate::agent::pod::{Pod, is_terminal};
 use crate::agent::probe::{Purpose, Verdict};
 use crate::agent::shown::{Doing, Exit, Shown};
+use crate::agent::spec::without_nulls;
 
 impl Worker {
     /// A pod that fits, with what the runtime has of it.
@@ -22,7 +23,7 @@ impl Worker {
         out: &mut Out,
     ) -> Self {
         let mut worker = Self::empty(pod, now);
-        let status = Arc::clone(worker.pod.status());
+        let status = without_nulls(worker.pod.status());
         let phase = status["phase"].as_str().unwrap_or_default();
         let ips = status["podIPs"].as_array().into_iter().flatten();
         worker.addresses = ips.filter_map(|entry| entry["ip"].as_str().map(str::to_owned)).collect();

@@ -202,10 +202,27 @@ impl Worker {
     }
 }
 
-/// Whether a merge patch would change a status; both without `null` inside, `null` in the patch means absent.
+/// Whether a merge patch would change a status. `null` means absent in both.
 fn differs(stored: &Value, patch: &Value) -> bool {
     let fields = patch.as_object().into_iter().flatten();
-    fields.into_iter().any(|(name, value)| stored.get(name).unwrap_or(&Value::Null) != value)
+    fields.into_iter().any(|(name, value)| !is_same(stored.get(name).unwrap_or(&Value::Null), value))
+}
+
+/// Whether two trees are the same but for fields that are `null`.
+fn is_same(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Object(one), Value::Object(other)) => {
+            let fields = |map: &Map<String, Value>| map.values().filter(|value| !value.is_null()).count();
+            let has_same = |(name, value): (&String, &Value)| {
+                value.is_null() || other.get(name).is_some_and(|other| is_same(value, other))
+            };
+            fields(one) == fields(other) && one.iter().all(has_same)
+        }
+        (Value::Array(one), Value::Array(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| is_same(one, other))
+        }
+        _ => one == other,
+    }
 }
 
 /// A status that could not be written is tried again soon: others wait to see it.
@@ -217,8 +234,14 @@ mod tests {
 
     #[test]
     fn a_patch_that_changes_nothing_is_known() {
-        let stored = json!({"phase": "Running", "other": 1, "list": [{"a": 1}]});
+        let stored = json!({"phase": "Running", "other": 1, "list": [{"a": 1, "b": null}], "gone": null});
         let check = |patch: Value, expected| assert_eq!(differs(&stored, &patch), expected, "{patch}");
+        check(json!({"gone": null}), false);
+        check(json!({"gone": {}}), true);
+        check(json!({"list": [{"a": 1, "c": null}]}), false);
+        check(json!({"list": [{"a": null, "b": 1}]}), true);
+        check(json!({"list": [{"c": 1}]}), true);
+        check(json!({"list": []}), true);
         check(json!({"phase": "Running", "reason": null, "list": [{"a": 1}]}), false);
         check(json!({"phase": "Failed"}), true);
         check(json!({"other": null}), true);
