@@ -16,6 +16,8 @@ mod strategic;
 mod typed;
 
 pub use error::Error;
+#[cfg(test)]
+pub(crate) use fields::is_plain;
 pub use fields::{Element, FieldSet, Scalar};
 pub use json::{MAX_COPIED_BYTES, MAX_OPERATIONS, json_patch, unknown_fields};
 pub use managed::{

@@ -242,7 +242,9 @@ mod tests {
             assert_eq!(find_definition(text(definition_name(number))), Some(number));
             assert_eq!(type_record(number), (13, number));
             for field in definition_fields(number) {
-                assert_eq!(find_field(number, text(field_name(field))), Some(field));
+                let name = text(field_name(field));
+                assert_eq!(find_field(number, name), Some(field));
+                assert!(crate::patch::is_plain(name), "{name} is written into managed fields as it stands");
                 in_types(field_type(field));
                 field_merge_key(field).map(text);
                 field_list_keys(field).for_each(|key| assert!(!text(key).is_empty()));

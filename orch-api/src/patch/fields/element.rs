@@ -83,8 +83,8 @@ impl Element {
     /// Appends the text of `FieldsV1` as a JSON key, with its colon.
     pub(crate) fn write(&self, out: &mut String) {
         match self {
-            // Hardly ever is there anything to escape.
-            Self::Field(name) if is_plain(name) => {
+            // Hardly ever is there anything to escape, and in the names that types have there is nothing.
+            Self::Field(name) if matches!(name, Cow::Borrowed(_)) || is_plain(name) => {
                 out.push_str("\"f:");
                 out.push_str(name);
                 out.push_str("\":");

@@ -69,6 +69,14 @@ impl FieldSet {
         }
     }
 
+    /// Whether all of it is in another set.
+    pub(crate) fn is_within(&self, other: &Self) -> bool {
+        let is_child_within = |(element, child): (&Element, &Self)| {
+            other.children.get(element).is_some_and(|other| child.is_within(other))
+        };
+        self.members.is_subset(&other.members) && self.children.iter().all(is_child_within)
+    }
+
     /// What is in either.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {

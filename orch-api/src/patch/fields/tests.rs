@@ -97,6 +97,8 @@ proptest! {
         prop_assert!(a.difference(&b).intersection(&b).is_empty());
         prop_assert_eq!(a.difference(&b.union(&c)), a.difference(&b).difference(&c));
         prop_assert!(a.difference(&a).is_empty());
+        prop_assert_eq!(a.is_within(&b), a.difference(&b).is_empty());
+        prop_assert!(a.is_within(&a.union(&b)));
         prop_assert_eq!(a.without_under(&b).difference(&a), FieldSet::default());
         prop_assert_eq!(a.len(), a.paths().len());
     }

@@ -25,8 +25,12 @@ impl Rules<'_> {
         let time = before.as_ref().and_then(|owned| owned.time.clone());
         let fields = field_set(config, self.shape).without_under(&self.ignored);
         managers.own(actor, self.api_version, fields, time);
+        let has_all = |before: &FieldSet| {
+            before.is_empty() || managers.0.get(actor).is_some_and(|now| before.is_within(&now.fields))
+        };
         let new = match before {
-            Some(before) if !before.fields.is_empty() => self.pruned(merged, &managers, &before.fields),
+            // Who applies all that it did before, as nearly everybody does, takes nothing out.
+            Some(before) if !has_all(&before.fields) => self.pruned(merged, &managers, &before.fields),
             _ => merged,
         };
         self.transfer(live, &new, &mut managers, actor, take)?;
@@ -49,5 +53,37 @@ impl Rules<'_> {
         let gone = all.difference(&set_of(&pruned)).intersection(&last);
         let new = remove(&merged, &gone, self.shape);
         if new.is_null() { merged } else { new }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use orch_core::{Registry, kind};
+    use proptest::prelude::*;
+
+    use super::super::tests::any_pod;
+    use super::super::{Manager, Operation};
+    use super::*;
+    use crate::patch::typed::Shape;
+    use crate::schema;
+
+    proptest! {
+        #[test]
+        fn nothing_is_taken_out_of_what_is_applied_still(live in any_pod(), config in any_pod(), other in any_pod()) {
+            let info = Registry::built_in().get(kind::PODS).unwrap();
+            let shape = Shape::of(schema::lookup("", "v1", "Pod"));
+            let rules = Rules { shape, api_version: "v1", kind: &info, ignored: FieldSet::default() };
+            let set_of = |tree| field_set(tree, shape);
+            let actor = Manager::new("me", Operation::Apply, "v1", "");
+            let mut managers = Managers::default();
+            managers.own(&actor, "v1", set_of(&config), None);
+            managers.own(&Manager::new("other", Operation::Update, "v1", ""), "v1", set_of(&other), None);
+            let merged = merge(&live, &config, shape).unwrap();
+            let now = set_of(&config);
+            for last in [now.clone(), now.intersection(&set_of(&other)), now.difference(&set_of(&live))] {
+                prop_assert!(last.is_within(&now));
+                prop_assert_eq!(&rules.pruned(merged.clone(), &managers, &last), &merged);
+            }
+        }
     }
 }

@@ -314,7 +314,7 @@ fn any_data() -> impl Strategy<Value = Value> {
         .prop_map(|map| json!({"data": Value::Object(map.into_iter().collect())}))
 }
 
-fn any_pod() -> impl Strategy<Value = Value> {
+pub(super) fn any_pod() -> impl Strategy<Value = Value> {
     let port = (80..82_i64, prop::option::of(prop::sample::select(vec!["TCP", "UDP"])));
     let container = (
         prop::sample::select(vec!["a", "b", "c"]),
