@@ -5,6 +5,7 @@
 //! for every object.
 
 use super::parse::{Access, Binding, Each, Expr, Kind, Literal, Node};
+use super::signatures::called;
 use super::value::unescaped;
 use super::{Fault, functions};
 use crate::custom::schema::{More, Schema, Type};
@@ -56,10 +57,9 @@ impl<'s> Ty<'s> {
                 let item = schema.items.as_deref().map_or(Self::Any, |items| Self::of(items, Root::Part));
                 Self::List(Box::new(item))
             }
+            // Of what is preserved without a schema nothing is known, so it cannot be looked at.
             Type::Object => match &schema.more {
                 Some(More::Of(values)) => Self::Map(Box::new(Self::of(values, Root::Part))),
-                Some(More::Any) => Self::Map(Box::new(Self::Any)),
-                _ if schema.properties.is_empty() && schema.preserves => Self::Any,
                 _ => Self::Object(schema, Root::Part),
             },
         };
@@ -91,7 +91,7 @@ impl<'s> Ty<'s> {
         }
     }
 
-    fn is_plain(&self, names: &[&str]) -> bool {
+    pub(super) fn is_plain(&self, names: &[&str]) -> bool {
         match self {
             Self::Any => true,
             Self::Plain(name) => names.contains(name),
@@ -100,19 +100,17 @@ impl<'s> Ty<'s> {
     }
 }
 
-/// The type of an expression; notes whether it looks at `oldSelf`.
-pub(super) fn check<'s>(
-    node: &Node,
-    this: &Ty<'s>,
-    is_optional: bool,
-    uses_old: &mut bool,
-) -> Result<Ty<'s>, Fault> {
-    let old = if is_optional { Ty::Optional(Box::new(this.clone())) } else { this.clone() };
-    let names = vec![("self".to_owned(), this.clone()), ("oldSelf".to_owned(), old)];
+/// The type of an expression over names with these types, and whether it looks at `oldSelf`.
+pub(super) fn check<'s>(node: &Node, names: Vec<(String, Ty<'s>)>) -> Result<(Ty<'s>, bool), Fault> {
     let mut walk = Walk { names, uses_old: false };
     let ty = walk.ty(node)?;
-    *uses_old = walk.uses_old;
-    Ok(ty)
+    Ok((ty, walk.uses_old))
+}
+
+/// The names of a rule.
+pub(super) fn names_of<'s>(this: &Ty<'s>, is_optional: bool) -> Vec<(String, Ty<'s>)> {
+    let old = if is_optional { Ty::Optional(Box::new(this.clone())) } else { this.clone() };
+    vec![("self".to_owned(), this.clone()), ("oldSelf".to_owned(), old)]
 }
 
 struct Walk<'s> {
@@ -120,9 +118,9 @@ struct Walk<'s> {
     uses_old: bool,
 }
 
-type Found<'s> = Result<Ty<'s>, Fault>;
+pub(super) type Found<'s> = Result<Ty<'s>, Fault>;
 
-fn no_overload(at: usize, what: &str, types: &[&Ty<'_>]) -> Fault {
+pub(super) fn no_overload(at: usize, what: &str, types: &[&Ty<'_>]) -> Fault {
     let types: Vec<String> = types.iter().map(|ty| ty.name()).collect();
     Fault::new(at, format!("found no matching overload for '{what}' applied to '({})'", types.join(", ")))
 }
@@ -134,22 +132,21 @@ impl<'s> Walk<'s> {
             Expr::Name(name) => self.name(node.at, name),
             Expr::Select(target, name, access) => {
                 let target = self.ty(target)?;
-                let found = field(&target, name, node.at)?;
-                let is_optional = *access == Access::Optional || matches!(target, Ty::Optional(_));
-                Ok(if is_optional { Ty::Optional(Box::new(found)) } else { found })
+                selected(&target, name, *access, node.at)
             }
             Expr::Has(target, name) => {
                 let target = self.ty(target)?;
                 field(&target, name, node.at)?;
                 Ok(Ty::BOOL)
             }
-            Expr::Index(target, index, access) => self.index(node.at, target, index, *access),
+            Expr::Index(target, index, access) => {
+                let (target, index) = (self.ty(target)?, self.ty(index)?);
+                indexed(&target, &index, *access, node.at)
+            }
             Expr::Call(name, target, arguments) => self.call(node.at, name, target.as_deref(), arguments),
             Expr::List(items) => {
                 let types = items.iter().map(|item| self.ty(item)).collect::<Result<Vec<_>, _>>()?;
-                let first = types.first().cloned().unwrap_or(Ty::Any);
-                let is_one = types.iter().all(|ty| ty.may_be(&first));
-                Ok(Ty::List(Box::new(if is_one { first } else { Ty::Any })))
+                Ok(list_of(&types))
             }
             Expr::Map(entries) => {
                 for (key, value) in entries {
@@ -193,7 +190,7 @@ impl<'s> Walk<'s> {
 
     fn name(&mut self, at: usize, name: &str) -> Found<'s> {
         if let Some(place) = self.names.iter().rposition(|(known, _)| known == name) {
-            self.uses_old |= place == 1;
+            self.uses_old |= place == 1 && name == "oldSelf";
             return Ok(self.names[place].1.clone());
         }
         match name {
@@ -201,22 +198,6 @@ impl<'s> Walk<'s> {
             | "null_type" => Ok(Ty::Plain("type")),
             _ => Err(Fault::new(at, format!("undeclared reference to '{name}' (in container '')"))),
         }
-    }
-
-    fn index(&mut self, at: usize, target: &Node, index: &Node, access: Access) -> Found<'s> {
-        let (target, index) = (self.ty(target)?, self.ty(index)?);
-        let inner = match &target {
-            Ty::Optional(inner) => inner,
-            other => other,
-        };
-        let found = match inner {
-            Ty::Any => Ty::Any,
-            Ty::List(item) if index.is_plain(&["int", "uint", "double"]) => (**item).clone(),
-            Ty::Map(values) => (**values).clone(),
-            _ => return Err(no_overload(at, "_[_]", &[&target, &index])),
-        };
-        let is_optional = access == Access::Optional || matches!(target, Ty::Optional(_));
-        Ok(if is_optional { Ty::Optional(Box::new(found)) } else { found })
     }
 
     fn logic(&mut self, at: usize, what: &str, all: &[Node]) -> Found<'s> {
@@ -239,19 +220,7 @@ impl<'s> Walk<'s> {
 
     fn each(&mut self, at: usize, each: &Each) -> Found<'s> {
         let range = self.ty(&each.range)?;
-        let (key, value) = match &range {
-            Ty::Any => (Ty::Any, Ty::Any),
-            Ty::List(item) if each.second.is_some() => (Ty::Plain("int"), (**item).clone()),
-            Ty::List(item) => ((**item).clone(), Ty::Any),
-            Ty::Map(values) => (Ty::TEXT, (**values).clone()),
-            other => {
-                let why = format!(
-                    "expression of type '{}' cannot be range of a comprehension (must be list, map, or dynamic)",
-                    other.name()
-                );
-                return Err(Fault::new(at, why));
-            }
-        };
+        let (key, value) = elements(&range, each.second.is_some(), at)?;
         let item = key.clone();
         let mut names = vec![(each.name.clone(), key)];
         names.extend(each.second.clone().map(|second| (second, value)));
@@ -265,18 +234,12 @@ impl<'s> Walk<'s> {
         if is_test && !body.may_be(&Ty::BOOL) {
             return Err(no_overload(each.body.at, "_&&_", &[&Ty::BOOL, &body]));
         }
-        Ok(match each.kind {
-            Kind::All | Kind::Exists | Kind::ExistsOne => Ty::BOOL,
-            Kind::Filter => Ty::List(Box::new(item)),
-            Kind::Map | Kind::TransformList => Ty::List(Box::new(body)),
-            Kind::TransformMap => Ty::Map(Box::new(body)),
-        })
+        Ok(if each.kind == Kind::SortBy { range } else { of_each(each.kind, item, body) })
     }
 
     fn bind(&mut self, name: &str, value: &Node, body: &Node, binding: Binding) -> Found<'s> {
-        let value = match (self.ty(value)?, binding) {
-            (value, Binding::Plain) => value,
-            (Ty::Optional(inner), _) => *inner,
+        let value = match self.ty(value)? {
+            Ty::Optional(inner) => *inner,
             _ => Ty::Any,
         };
         let body = self.within(vec![(name.to_owned(), value)], |walk| walk.ty(body))?;
@@ -293,32 +256,72 @@ impl<'s> Walk<'s> {
         for argument in arguments {
             types.push(self.ty(argument)?);
         }
-        if is_library {
-            return Ok(Ty::Any);
-        }
-        let Some(answer) = answer_of(name) else {
-            return Err(Fault::new(at, format!("undeclared reference to '{name}' (in container '')")));
+        let full = match target.map(|target| &target.expr) {
+            Some(Expr::Name(library)) if is_library => format!("{library}.{name}"),
+            _ => name.to_owned(),
         };
-        // What texts and sizes take is known well enough to refuse what cannot be.
-        let refused = match (name, types.as_slice()) {
-            ("size", [ty]) => ty.is_plain(&["int", "uint", "double", "bool"]) && !matches!(ty, Ty::Any),
-            ("startsWith" | "endsWith" | "contains" | "matches", [text, part]) => {
-                !text.is_plain(&["string"]) || !part.is_plain(&["string"])
-            }
-            _ => false,
-        };
-        if refused {
-            return Err(no_overload(at, name, &types.iter().collect::<Vec<_>>()));
-        }
-        match (name, types.first()) {
-            ("value" | "orValue", Some(Ty::Optional(inner))) => Ok((**inner).clone()),
-            ("min" | "max" | "sum", Some(Ty::List(item))) => Ok((**item).clone()),
-            _ => Ok(answer),
-        }
+        called(&full, &types.iter().collect::<Vec<_>>(), target.is_some() && !is_library, at)
     }
 }
 
-fn literal_name(literal: &Literal) -> &'static str {
+/// The type of a field, which may be an optional.
+pub(super) fn selected<'s>(target: &Ty<'s>, name: &str, access: Access, at: usize) -> Found<'s> {
+    let found = field(target, name, at)?;
+    let is_optional = access == Access::Optional || matches!(target, Ty::Optional(_));
+    Ok(if is_optional { Ty::Optional(Box::new(found)) } else { found })
+}
+
+/// The type of an element or of the value of a key.
+pub(super) fn indexed<'s>(target: &Ty<'s>, index: &Ty<'s>, access: Access, at: usize) -> Found<'s> {
+    let inner = match target {
+        Ty::Optional(inner) => inner,
+        other => other,
+    };
+    let found = match inner {
+        Ty::Any => Ty::Any,
+        Ty::List(item) if index.is_plain(&["int", "uint", "double"]) => (**item).clone(),
+        Ty::Map(values) => (**values).clone(),
+        _ => return Err(no_overload(at, "_[_]", &[target, index])),
+    };
+    let is_optional = access == Access::Optional || matches!(target, Ty::Optional(_));
+    Ok(if is_optional { Ty::Optional(Box::new(found)) } else { found })
+}
+
+/// The type of a list of such elements.
+pub(super) fn list_of<'s>(types: &[Ty<'s>]) -> Ty<'s> {
+    let first = types.first().cloned().unwrap_or(Ty::Any);
+    let is_one = types.iter().all(|ty| ty.may_be(&first));
+    Ty::List(Box::new(if is_one { first } else { Ty::Any }))
+}
+
+/// The types that a macro gives its names: of what one name stands for, or of a place or key and its value.
+pub(super) fn elements<'s>(range: &Ty<'s>, are_two: bool, at: usize) -> Result<(Ty<'s>, Ty<'s>), Fault> {
+    Ok(match range {
+        Ty::Any => (Ty::Any, Ty::Any),
+        Ty::List(item) if are_two => (Ty::Plain("int"), (**item).clone()),
+        Ty::List(item) => ((**item).clone(), Ty::Any),
+        Ty::Map(values) => (Ty::TEXT, (**values).clone()),
+        other => {
+            let why = format!(
+                "expression of type '{}' cannot be range of a comprehension (must be list, map, or dynamic)",
+                other.name()
+            );
+            return Err(Fault::new(at, why));
+        }
+    })
+}
+
+/// What a macro makes of elements and what it does with each.
+pub(super) fn of_each<'s>(kind: Kind, element: Ty<'s>, body: Ty<'s>) -> Ty<'s> {
+    match kind {
+        Kind::All | Kind::Exists | Kind::ExistsOne => Ty::BOOL,
+        Kind::Filter | Kind::SortBy => Ty::List(Box::new(element)),
+        Kind::Map | Kind::TransformList => Ty::List(Box::new(body)),
+        Kind::TransformMap => Ty::Map(Box::new(body)),
+    }
+}
+
+pub(super) fn literal_name(literal: &Literal) -> &'static str {
     match literal {
         Literal::Null => "null",
         Literal::Bool(_) => "bool",
@@ -327,6 +330,16 @@ fn literal_name(literal: &Literal) -> &'static str {
         Literal::Double(_) => "double",
         Literal::Text(_) => "string",
         Literal::Bytes(_) => "bytes",
+    }
+}
+
+/// Whether a schema gives its values a type.
+fn is_known(schema: &Schema) -> bool {
+    match (schema.ty, &schema.items, &schema.more) {
+        (Type::Any, ..) => false,
+        (Type::Array, items, _) => items.as_deref().is_some_and(is_known),
+        (Type::Object, _, Some(More::Of(values))) => is_known(values),
+        _ => true,
     }
 }
 
@@ -349,7 +362,7 @@ fn field<'s>(target: &Ty<'s>, name: &str, at: usize) -> Found<'s> {
                 (Root::Whole, "metadata") => Ok(Ty::Object(schema, Root::Metadata)),
                 _ => match known {
                     // Values of which nothing is known cannot be looked at.
-                    Some(known) if known.ty == Type::Any && known.preserves => undefined(),
+                    Some(known) if !is_known(known) => undefined(),
                     Some(known) => Ok(Ty::of(known, Root::Part)),
                     None => undefined(),
                 },
@@ -359,7 +372,7 @@ fn field<'s>(target: &Ty<'s>, name: &str, at: usize) -> Found<'s> {
     }
 }
 
-fn binary<'s>(at: usize, operator: &str, left: &Ty<'s>, right: &Ty<'s>) -> Found<'s> {
+pub(super) fn binary<'s>(at: usize, operator: &str, left: &Ty<'s>, right: &Ty<'s>) -> Found<'s> {
     const NUMBERS: [&str; 3] = ["int", "uint", "double"];
     let wrong = || Err(no_overload(at, &format!("_{operator}_"), &[left, right]));
     let numbers = left.is_plain(&NUMBERS) && right.is_plain(&NUMBERS);
@@ -409,29 +422,4 @@ fn sum(operator: &str, a: &'static str, b: &'static str) -> Option<&'static str>
         ("-", "timestamp", "timestamp") => Some("duration"),
         _ => None,
     }
-}
-
-/// What a function answers with; `None` when there is no such function.
-fn answer_of(name: &str) -> Option<Ty<'static>> {
-    Some(match name {
-        "size" | "int" | "compareTo" | "sign" | "family" | "prefixLength" | "asInteger" | "indexOf"
-        | "lastIndexOf" => Ty::Plain("int"),
-        "uint" => Ty::Plain("uint"),
-        "double" | "asApproximateFloat" => Ty::Plain("double"),
-        "bool" | "contains" | "startsWith" | "endsWith" | "matches" | "hasValue" | "isSorted"
-        | "isQuantity" | "isInteger" | "isGreaterThan" | "isLessThan" | "isIP" | "isCIDR" | "isURL"
-        | "containsIP" | "containsCIDR" | "isUnspecified" | "isLoopback" | "isLinkLocalUnicast"
-        | "isGlobalUnicast" => Ty::BOOL,
-        "string" | "lowerAscii" | "upperAscii" | "trim" | "charAt" | "substring" | "replace" | "join"
-        | "find" | "getScheme" | "getHost" | "getHostname" | "getPort" | "getEscapedPath" => Ty::TEXT,
-        "bytes" => Ty::Plain("bytes"),
-        "timestamp" => Ty::Plain("timestamp"),
-        "duration" => Ty::Plain("duration"),
-        "getFullYear" | "getMonth" | "getDayOfYear" | "getDayOfMonth" | "getDate" | "getDayOfWeek"
-        | "getHours" | "getMinutes" | "getSeconds" | "getMilliseconds" => Ty::Plain("int"),
-        "split" | "findAll" => Ty::List(Box::new(Ty::TEXT)),
-        "type" | "dyn" | "value" | "orValue" | "or" | "min" | "max" | "sum" | "quantity" | "add" | "sub"
-        | "ip" | "cidr" | "url" | "masked" | "reverse" | "distinct" | "slice" | "getQuery" => Ty::Any,
-        _ => return None,
-    })
 }

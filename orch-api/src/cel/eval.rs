@@ -260,10 +260,9 @@ fn bind<'v>(
     scope: &mut Scope<'v>,
 ) -> Answer<'v> {
     let value = eval(value, scope)?;
-    let inner = match (binding, value) {
-        (Binding::Plain, value) => value,
-        (_, Val::Optional(Some(inner))) => *inner,
-        (_, Val::Optional(None)) => return Ok(Val::Optional(None)),
+    let inner = match value {
+        Val::Optional(Some(inner)) => *inner,
+        Val::Optional(None) => return Ok(Val::Optional(None)),
         _ => return Err(Stop::new("no such overload")),
     };
     let answer = scope.with(vec![(name.to_owned(), inner)], |scope| eval(body, scope))?;
@@ -317,6 +316,7 @@ fn every<'v>(each: &'v Each, scope: &mut Scope<'v>) -> Answer<'v> {
             (_, Ok(None)) => {}
             (Kind::Map | Kind::TransformList, Ok(Some(value))) => found.push(value),
             (Kind::TransformMap, Ok(Some(value))) => entries.push((first, value)),
+            (Kind::SortBy, Ok(Some(key))) => entries.push((key, first)),
             (Kind::All, Ok(Some(Val::Bool(false)))) => return Ok(Val::Bool(false)),
             (Kind::Exists, Ok(Some(Val::Bool(true)))) => return Ok(Val::Bool(true)),
             (Kind::Filter, Ok(Some(Val::Bool(true)))) => found.push(first),
@@ -330,6 +330,7 @@ fn every<'v>(each: &'v Each, scope: &mut Scope<'v>) -> Answer<'v> {
         _ if failed.is_some() => Err(failed.unwrap_or(Stop::OverBudget)),
         Kind::ExistsOne => Ok(Val::Bool(count == 1)),
         Kind::TransformMap => Ok(Val::Map(entries.into())),
+        Kind::SortBy => super::lists::sorted(entries, scope),
         _ => Ok(Val::list(found)),
     }
 }

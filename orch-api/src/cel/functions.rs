@@ -21,7 +21,7 @@ fn overflow() -> Stop {
 
 /// Names before a dot that are no values.
 pub(super) fn is_library(name: &str) -> bool {
-    matches!(name, "math" | "optional" | "sets" | "strings" | "base64" | "ip" | "cidr")
+    matches!(name, "optional" | "sets" | "strings" | "ip" | "lists" | "format")
 }
 
 pub(super) fn minus<'v>(value: &Val<'v>) -> Answer<'v> {

@@ -1,18 +1,19 @@
-//! Functions of libraries: texts, lists, sets, numbers, quantities, addresses, optionals (`cel-go/ext`,
+//! Functions of libraries: texts, quantities, versions, addresses, optionals (`cel-go/ext`,
 //! `apiserver/pkg/cel/library`).
 
 use std::cmp::Ordering;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use base64::Engine;
 use ipnet::IpNet;
 use orch_core::Quantity;
 use regex::Regex;
 
 use super::eval::{Answer, Scope};
 use super::functions::{overload, text_of};
-use super::{Stop, Val};
+use super::lists::{lists, sets};
+use super::semver::Semver;
+use super::{Stop, Val, named_formats};
 
 /// A pattern; compiling it is paid for.
 pub(super) fn regex(pattern: &str, text: &str, scope: &mut Scope<'_>) -> Result<Regex, Stop> {
@@ -30,21 +31,14 @@ pub(super) fn of<'v>(library: &str, name: &str, values: &[Val<'v>], scope: &mut 
         }
         ("sets", _, [a, b]) => sets(name, a, b, scope),
         ("strings", "quote", [Val::Text(text)]) => Ok(Val::text(crate::validate::quote(text))),
-        ("math", "greatest" | "least", values) => {
-            let all = match values {
-                [one] => one.items().unwrap_or_else(|| vec![one.clone()]),
-                many => many.to_vec(),
-            };
-            extreme(&all, if name == "least" { Ordering::Less } else { Ordering::Greater })
+        ("lists", "range", [Val::Int(count)]) => {
+            scope.spend(u64::try_from(*count).unwrap_or(0))?;
+            Ok(Val::list((0..*count).map(Val::Int).collect()))
         }
-        ("math", _, [value]) => math(name, value),
-        ("base64", "encode", [Val::Bytes(bytes)]) => {
-            Ok(Val::text(base64::engine::general_purpose::STANDARD.encode(bytes)))
+        ("format", "named", [Val::Text(name)]) => {
+            Ok(Val::Optional(named_formats::named(name).map(Val::Format).map(Box::new)))
         }
-        ("base64", "decode", [Val::Text(text)]) => {
-            let decoded = base64::engine::general_purpose::STANDARD.decode(&**text);
-            decoded.map(|bytes| Val::Bytes(bytes.into())).map_err(|_| Stop::new("illegal base64 data"))
-        }
+        ("format", name, []) => named_formats::named(name).map(Val::Format).map_or_else(overload, Ok),
         ("ip", "isCanonical", [Val::Text(text)]) => match text.parse::<IpAddr>() {
             Ok(ip) => Ok(Val::Bool(ip.to_string() == **text)),
             Err(_) => {
@@ -63,53 +57,6 @@ fn is_zero(value: &Val<'_>) -> bool {
     }
 }
 
-fn sets<'v>(name: &str, a: &Val<'v>, b: &Val<'v>, scope: &mut Scope<'v>) -> Answer<'v> {
-    let (Some(a), Some(b)) = (a.items(), b.items()) else { return overload() };
-    scope.spend((a.len() as u64 + 1) * (b.len() as u64 + 1))?;
-    let has = |all: &[Val<'v>], one: &Val<'v>| all.iter().any(|item| item.same(one));
-    let contains = |a: &[Val<'v>], b: &[Val<'v>]| b.iter().all(|item| has(a, item));
-    Ok(Val::Bool(match name {
-        "contains" => contains(&a, &b),
-        "equivalent" => contains(&a, &b) && contains(&b, &a),
-        "intersects" => b.iter().any(|item| has(&a, item)),
-        _ => return overload(),
-    }))
-}
-
-fn math<'v>(name: &str, value: &Val<'v>) -> Answer<'v> {
-    Ok(match (name, value) {
-        ("abs", Val::Int(number)) => {
-            Val::Int(number.checked_abs().ok_or_else(|| Stop::new("integer overflow"))?)
-        }
-        ("abs", Val::Uint(_)) => value.clone(),
-        ("abs", Val::Double(number)) => Val::Double(number.abs()),
-        ("ceil", Val::Double(number)) => Val::Double(number.ceil()),
-        ("floor", Val::Double(number)) => Val::Double(number.floor()),
-        ("round", Val::Double(number)) => Val::Double(number.round()),
-        ("trunc", Val::Double(number)) => Val::Double(number.trunc()),
-        ("sign", Val::Int(number)) => Val::Int(number.signum()),
-        ("sqrt", Val::Double(number)) => Val::Double(number.sqrt()),
-        ("isNaN", Val::Double(number)) => Val::Bool(number.is_nan()),
-        ("isInf", Val::Double(number)) => Val::Bool(number.is_infinite()),
-        ("isFinite", Val::Double(number)) => Val::Bool(number.is_finite()),
-        _ => return overload(),
-    })
-}
-
-/// The smallest or the largest.
-fn extreme<'v>(all: &[Val<'v>], wanted: Ordering) -> Answer<'v> {
-    let Some((first, rest)) = all.split_first() else { return Err(Stop::new("called on empty list")) };
-    let mut best = first;
-    for value in rest {
-        match value.order(best) {
-            Some(order) if order == wanted => best = value,
-            Some(_) => {}
-            None => return overload(),
-        }
-    }
-    Ok(best.clone())
-}
-
 /// Functions and methods without the name of a library.
 pub(super) fn call<'v>(name: &str, values: &[Val<'v>], scope: &mut Scope<'v>) -> Answer<'v> {
     match values {
@@ -118,6 +65,12 @@ pub(super) fn call<'v>(name: &str, values: &[Val<'v>], scope: &mut Scope<'v>) ->
         [Val::Ip(ip), rest @ ..] => addresses(name, *ip, rest),
         [Val::Cidr(cidr), rest @ ..] => networks(name, *cidr, rest),
         [Val::Url(url)] => urls(name, url),
+        [Val::Semver(version), rest @ ..] => versions(name, version, rest),
+        [Val::Format(format), Val::Text(text)] if name == "validate" => {
+            let faults = format.faults(text);
+            let faults = (!faults.is_empty()).then(|| faults.into_iter().map(Val::text).collect());
+            Ok(Val::Optional(faults.map(Val::list).map(Box::new)))
+        }
         [list, rest @ ..] if list.items().is_some() => {
             let items = list.items().unwrap_or_default();
             lists(name, &items, rest, scope)
@@ -131,7 +84,10 @@ fn texts<'v>(name: &str, text: &Arc<str>, rest: &[Val<'v>], scope: &mut Scope<'v
         ("lowerAscii", []) => Ok(Val::text(text.to_ascii_lowercase())),
         ("upperAscii", []) => Ok(Val::text(text.to_ascii_uppercase())),
         ("trim", []) => Ok(Val::text(text.trim())),
-        ("reverse", []) => Ok(text_of(&text.chars().rev().collect::<Vec<_>>())),
+        ("format", [list]) => match list.items() {
+            Some(items) => super::format::format(text, &items),
+            None => overload(),
+        },
         ("charAt" | "substring" | "indexOf" | "lastIndexOf", _) => places(name, text, rest),
         ("replace", [Val::Text(from), Val::Text(to), limit @ ..]) => replaced(text, from, to, limit, scope),
         ("split", [Val::Text(separator), limit @ ..]) => split(text, separator, limit),
@@ -166,6 +122,11 @@ fn texts<'v>(name: &str, text: &Arc<str>, rest: &[Val<'v>], scope: &mut Scope<'v
             Err(_) => {
                 Err(Stop::new(format!("network address parse error during conversion from string: {text:?}")))
             }
+        },
+        ("isSemver", loose) => Ok(Val::Bool(version(text, loose).is_some())),
+        ("semver", loose) => match version(text, loose) {
+            Some(version) => Ok(Val::Semver(Arc::new(version))),
+            None => Err(Stop::new(format!("no semantic version: {text:?}"))),
         },
         ("isURL", []) => Ok(Val::Bool(is_url(text))),
         ("url", []) if is_url(text) => Ok(Val::Url(Arc::clone(text))),
@@ -238,53 +199,23 @@ fn split<'v>(text: &str, separator: &str, limit: &[Val<'v>]) -> Answer<'v> {
     Ok(Val::list(parts.into_iter().map(Val::text).collect()))
 }
 
-fn lists<'v>(name: &str, items: &[Val<'v>], rest: &[Val<'v>], scope: &mut Scope<'v>) -> Answer<'v> {
-    let number =
-        |place: Option<usize>| Ok(Val::Int(place.and_then(|place| i64::try_from(place).ok()).unwrap_or(-1)));
+/// The version that a text is; with `true` also one that people write.
+fn version(text: &str, loose: &[Val<'_>]) -> Option<Semver> {
+    match loose {
+        [Val::Bool(true)] => Semver::parse_loose(text),
+        _ => Semver::parse(text),
+    }
+}
+
+fn versions<'v>(name: &str, version: &Arc<Semver>, rest: &[Val<'v>]) -> Answer<'v> {
+    let number = |at: usize| Ok(Val::Int(i64::try_from(version.numbers[at]).unwrap_or(i64::MAX)));
     match (name, rest) {
-        ("isSorted", []) => {
-            let is_out = |pair: &[Val<'v>]| pair[1].order(&pair[0]) == Some(Ordering::Less);
-            Ok(Val::Bool(!items.windows(2).any(is_out)))
-        }
-        ("min", []) => extreme(items, Ordering::Less),
-        ("max", []) => extreme(items, Ordering::Greater),
-        ("sum", []) => {
-            let Some((first, rest)) = items.split_first() else { return Ok(Val::Int(0)) };
-            rest.iter().try_fold(first.clone(), |sum, item| super::functions::binary("+", &sum, item, scope))
-        }
-        ("indexOf", [one]) => number(items.iter().position(|item| item.same(one))),
-        ("lastIndexOf", [one]) => number(items.iter().rposition(|item| item.same(one))),
-        ("join", separator) => {
-            let separator = match separator {
-                [] => "",
-                [Val::Text(text)] => text,
-                _ => return overload(),
-            };
-            let mut parts: Vec<&str> = Vec::with_capacity(items.len());
-            for item in items {
-                let Val::Text(text) = item else { return overload() };
-                scope.spend(1 + (text.len() + separator.len()) as u64 / 10)?;
-                parts.push(text);
-            }
-            Ok(Val::text(parts.join(separator)))
-        }
-        ("reverse", []) => Ok(Val::list(items.iter().rev().cloned().collect())),
-        ("distinct", []) => {
-            scope.spend((items.len() as u64).saturating_mul(items.len() as u64) / 4)?;
-            let mut found: Vec<Val<'v>> = Vec::new();
-            for item in items {
-                if !found.iter().any(|known| known.same(item)) {
-                    found.push(item.clone());
-                }
-            }
-            Ok(Val::list(found))
-        }
-        ("slice", [Val::Int(from), Val::Int(to)]) => {
-            let place = |number: &i64| usize::try_from(*number).ok();
-            let part = place(from).zip(place(to)).and_then(|(from, to)| items.get(from..to));
-            let wrong = || Stop::new(format!("cannot slice({from}, {to}), list is length {}", items.len()));
-            part.map(|part| Val::list(part.to_vec())).ok_or_else(wrong)
-        }
+        ("major", []) => number(0),
+        ("minor", []) => number(1),
+        ("patch", []) => number(2),
+        ("compareTo", [Val::Semver(other)]) => Ok(Val::Int(version.cmp(other) as i64)),
+        ("isGreaterThan", [Val::Semver(other)]) => Ok(Val::Bool(version > other)),
+        ("isLessThan", [Val::Semver(other)]) => Ok(Val::Bool(version < other)),
         _ => overload(),
     }
 }
@@ -332,6 +263,10 @@ fn addresses<'v>(name: &str, ip: IpAddr, rest: &[Val<'v>]) -> Answer<'v> {
         ("family", []) => Val::Int(if ip.is_ipv4() { 4 } else { 6 }),
         ("isUnspecified", []) => Val::Bool(ip.is_unspecified()),
         ("isLoopback", []) => Val::Bool(ip.is_loopback()),
+        ("isLinkLocalMulticast", []) => Val::Bool(match ip {
+            IpAddr::V4(ip) => matches!(ip.octets(), [224, 0, 0, _]),
+            IpAddr::V6(ip) => ip.octets()[0] == 0xff && ip.octets()[1] & 0x0f == 2,
+        }),
         ("isLinkLocalUnicast", []) => Val::Bool(is_link_local(ip)),
         ("isGlobalUnicast", []) => {
             let is_other = ip.is_unspecified() || ip.is_loopback() || ip.is_multicast() || is_link_local(ip);

@@ -22,6 +22,7 @@ pub(super) fn expand(
         ("exists_one" | "existsOne", 2 | 3) => Some(Kind::ExistsOne),
         ("map", 2 | 3) => Some(Kind::Map),
         ("filter", 2) => Some(Kind::Filter),
+        ("sortBy", 2) => Some(Kind::SortBy),
         ("transformList", 3 | 4) => Some(Kind::TransformList),
         ("transformMap", 3 | 4) => Some(Kind::TransformMap),
         _ => None,
@@ -29,10 +30,9 @@ pub(super) fn expand(
     if let Some(kind) = kind {
         return each(kind, target, arguments);
     }
-    let binding = match (name.as_str(), &target.expr, arguments.len()) {
-        ("bind", Expr::Name(library), 3) if library == "cel" => return bind(arguments),
-        ("optMap", _, 2) => Binding::Mapped,
-        ("optFlatMap", _, 2) => Binding::FlatMapped,
+    let binding = match (name.as_str(), arguments.len()) {
+        ("optMap", 2) => Binding::Mapped,
+        ("optFlatMap", 2) => Binding::FlatMapped,
         _ => return Ok(Expr::Call(name, Some(Box::new(target)), arguments)),
     };
     let [variable, body] = pair(arguments);
@@ -56,11 +56,6 @@ fn has(at: usize, mut arguments: Vec<Node>) -> Result<Expr, Fault> {
         (Some(Expr::Select(target, field, Access::Plain)), true) => Ok(Expr::Has(target, field)),
         _ => Err(Fault::new(at, "invalid argument to has() macro")),
     }
-}
-
-fn bind(arguments: Vec<Node>) -> Result<Expr, Fault> {
-    let [variable, value, body] = <[Node; 3]>::try_from(arguments).expect("the caller counted three");
-    Ok(Expr::Bind(variable_of(&variable)?, Box::new([value, body]), Binding::Plain))
 }
 
 fn each(kind: Kind, range: Node, mut arguments: Vec<Node>) -> Result<Expr, Fault> {

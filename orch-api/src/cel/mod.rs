@@ -6,17 +6,24 @@
 //! optionals. The invariants: no text and no value makes it panic, and an evaluation ends after its budget of steps.
 
 mod check;
+mod cost;
 mod eval;
+mod format;
 mod functions;
 mod lex;
 mod library;
+mod lists;
 mod macros;
+mod named_formats;
 mod parse;
+mod semver;
+mod signatures;
 #[cfg(test)]
 mod tests;
 mod value;
 
 pub(crate) use check::{Root, Ty};
+pub(crate) use cost::most_elements;
 pub(crate) use value::{RESERVED, Val};
 
 use serde_json::Value;
@@ -74,13 +81,17 @@ impl Program {
         expected: &Ty<'_>,
     ) -> Result<Self, String> {
         let node = parse::parse(text).map_err(|fault| fault.shown(text))?;
-        let mut uses_old = false;
-        let found =
-            check::check(&node, this, is_optional, &mut uses_old).map_err(|fault| fault.shown(text))?;
+        let names = check::names_of(this, is_optional);
+        let (found, uses_old) = check::check(&node, names).map_err(|fault| fault.shown(text))?;
         if !found.may_be(expected) {
             return Err(String::new());
         }
         Ok(Self { node, uses_old })
+    }
+
+    /// Steps that it takes at most, by what the schema of `self` allows.
+    pub(crate) fn cost(&self, schema: &Schema, root: Root, is_optional: bool) -> u64 {
+        cost::most(&self.node, schema, root, is_optional)
     }
 
     /// Evaluates it; `budget` is what is left of all steps.
@@ -94,6 +105,40 @@ impl Program {
         *budget -= granted - scope.left();
         answer
     }
+}
+
+/// What an expression must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Expected {
+    Bool,
+    Text,
+    /// A text, or null for none.
+    TextOrNull,
+    Any,
+}
+
+/// Why an expression over names of any type cannot be one, if it cannot.
+pub(crate) fn refused(text: &str, names: &[&str], expected: Expected) -> Option<String> {
+    let names = names.iter().map(|name| ((*name).to_owned(), Ty::Any)).collect();
+    let node = parse::parse(text);
+    let checked = node.and_then(|node| check::check(&node, names).map(|(ty, _)| (node, ty)));
+    let (node, ty) = match checked {
+        Ok(found) => found,
+        Err(fault) => return Some(format!("compilation failed: {}", fault.shown(text))),
+    };
+    // Of what is looked up nobody knows the type, and that is not the type that is wanted.
+    let is_looked_up =
+        matches!(node.expr, parse::Expr::Name(_) | parse::Expr::Select(..) | parse::Expr::Index(..));
+    let is = |wanted: &Ty<'_>| if matches!(ty, Ty::Any) { !is_looked_up } else { ty.may_be(wanted) };
+    let (fits, what) = match expected {
+        Expected::Any => return None,
+        Expected::Bool => (is(&Ty::BOOL), "must evaluate to bool"),
+        Expected::Text => (is(&Ty::TEXT), "must evaluate to string"),
+        Expected::TextOrNull => {
+            (is(&Ty::TEXT) || is(&Ty::Plain("null")), "must evaluate to one of [string null_type]")
+        }
+    };
+    (!fits).then(|| what.to_owned())
 }
 
 /// What is wrong with an expression, and where.

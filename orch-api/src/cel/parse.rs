@@ -37,7 +37,7 @@ pub(super) enum Expr {
     Not(Box<Node>),
     Minus(Box<Node>),
     Each(Box<Each>),
-    /// `cel.bind(x, a, b)`, and `a.optMap(x, b)`.
+    /// `a.optMap(x, b)`
     Bind(String, Box<[Node; 2]>, Binding),
 }
 
@@ -49,7 +49,6 @@ pub(super) enum Access {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Binding {
-    Plain,
     /// Of the value within an optional; the answer is an optional.
     Mapped,
     /// The answer of the body is one already.
@@ -85,6 +84,7 @@ pub(super) enum Kind {
     ExistsOne,
     Map,
     Filter,
+    SortBy,
     TransformList,
     TransformMap,
 }

@@ -10,6 +10,8 @@ use jiff::Timestamp;
 use orch_core::Quantity;
 use serde_json::Value;
 
+use super::named_formats::NamedFormat;
+use super::semver::Semver;
 use crate::custom::schema::{List, Schema, Type};
 use crate::tree::Tree;
 
@@ -37,6 +39,8 @@ pub(crate) enum Val<'v> {
     Ip(IpAddr),
     Cidr(IpNet),
     Url(Arc<str>),
+    Semver(Arc<Semver>),
+    Format(&'static NamedFormat),
     /// The name of a type.
     Type(&'static str),
 }
@@ -101,6 +105,8 @@ impl<'v> Val<'v> {
             Self::Ip(_) => "net.IP",
             Self::Cidr(_) => "net.CIDR",
             Self::Url(_) => "kubernetes.URL",
+            Self::Semver(_) => "kubernetes.Semver",
+            Self::Format(_) => "kubernetes.NamedFormat",
             Self::Type(_) => "type",
         }
     }
@@ -187,6 +193,8 @@ impl<'v> Val<'v> {
             (Self::Ip(a), Val::Ip(b)) => a == b,
             (Self::Cidr(a), Val::Cidr(b)) => a == b,
             (Self::Type(a), Val::Type(b)) => a == b,
+            (Self::Semver(a), Val::Semver(b)) => a == b,
+            (Self::Format(a), Val::Format(b)) => a == b,
             (Self::Optional(a), Val::Optional(b)) => match (a, b) {
                 (None, None) => true,
                 (Some(a), Some(b)) => a.same(b),

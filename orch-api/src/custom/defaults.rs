@@ -2,12 +2,11 @@
 //!
 //! Invariant: the steps of all rules that were asked come from one budget.
 
-use orch_core::{Fault, FaultKind};
+use orch_core::Fault;
 use serde_json::Value;
 
 use super::schema::Schema;
-use super::{check, rules, shape};
-use crate::tree::Get;
+use super::{check, embedded, rules, shape};
 
 /// Judges defaults.
 #[derive(Debug)]
@@ -24,12 +23,8 @@ impl Defaults {
 
     /// Every other fault of a default; `under` is its path.
     pub(crate) fn faults(&mut self, default: &Value, schema: &Schema, under: &str) -> Vec<Fault> {
-        let mut faults = Vec::new();
-        if schema.is_embedded {
-            let missing = |name: &&str| default.text(name).is_empty();
-            let required = |name| Fault::new(FaultKind::Required, format!("{under}.{name}"), "");
-            faults.extend(["apiVersion", "kind"].into_iter().filter(missing).map(required));
-        }
+        let mut faults = embedded::check(default, schema);
+        faults.iter_mut().for_each(|fault| fault.field = place(under, &fault.field));
         if faults.is_empty() {
             faults = check::check(default, None, schema, under);
         }

@@ -6,10 +6,13 @@
 //! Versions differ in nothing but their name and their schema (conversion strategy `None`). The invariant: whatever a
 //! definition or an object holds, nothing here panics, and nothing walks deeper than the schema.
 
+pub(crate) mod approval;
 mod check;
 #[cfg_attr(not(feature = "rest"), expect(dead_code, reason = "only the REST server shows tables"))]
 pub(crate) mod columns;
 mod defaults;
+mod embedded;
+pub(crate) mod field_path;
 mod format;
 mod lists;
 pub(crate) mod names;
@@ -32,7 +35,8 @@ use self::scale::ScalePaths;
 use self::schema::Schema;
 
 pub(crate) use self::defaults::Defaults;
-pub(crate) use self::format::duration;
+pub(crate) use self::format::{duration, fits};
+use crate::patch::Counts;
 use crate::tree::{Get, Set, Tree};
 
 /// Why the rules of a schema were not asked.
@@ -49,6 +53,9 @@ pub(crate) struct CustomKind {
     storage: usize,
     /// Whether the definition is being deleted: nothing new is created.
     pub(crate) is_terminating: bool,
+    /// Whether the definition was another one when objects may have been stored.
+    #[cfg_attr(not(feature = "rest"), expect(dead_code, reason = "in the process what is stored is read"))]
+    was_changed: bool,
 }
 
 /// A version of a custom kind.
@@ -88,6 +95,7 @@ impl CustomKind {
             storage: spec.list("versions").iter().position(is_stored)?,
             versions,
             is_terminating: metadata.at("deletionTimestamp").is_some(),
+            was_changed: metadata.number("generation").is_some_and(|generation| generation > 1),
         })
     }
 
@@ -140,6 +148,12 @@ impl CustomKind {
         format!("{}/{}", self.group, version.name)
     }
 
+    /// Where the count of a Scale stands in each version.
+    pub(crate) fn counts(&self) -> Counts {
+        let count = |version: &Version| version.scale.as_ref().map(ScalePaths::count_field);
+        self.versions.iter().map(|version| (self.api_version(version), count(version))).collect()
+    }
+
     /// Gives a tree the `apiVersion` in which it is stored.
     pub(crate) fn to_storage(&self, tree: &mut Value) {
         self.rename(tree, self.storage());
@@ -157,7 +171,7 @@ impl CustomKind {
     /// Whether what is stored may not be what is read in a version.
     #[cfg_attr(not(feature = "rest"), expect(dead_code, reason = "in the process what is stored is read"))]
     pub(crate) fn changes_reads(&self, version: &Version) -> bool {
-        self.versions.len() > 1 || version.schema.has_defaults
+        self.was_changed || self.versions.len() > 1 || version.schema.has_defaults
     }
 
     /// What is stored, as it is read in a version.
@@ -167,9 +181,10 @@ impl CustomKind {
         shape::prune_nulls(tree, &stored.schema);
         shape::default(tree, &stored.schema);
         if stored.name != version.name {
-            self.rename(tree, version);
             shape::prune(tree, &version.schema);
         }
+        // Its version may be gone.
+        self.rename(tree, version);
     }
 
     /// Every fault of an object in a version.
@@ -193,6 +208,9 @@ impl CustomKind {
         }
         if let Some(paths) = &version.scale {
             faults.extend(paths.faults(new, is_status));
+        }
+        if !is_status {
+            faults.extend(embedded::check(new, schema));
         }
         let twice = lists::check(new, schema);
         if !twice.is_empty() && old.is_none_or(|old| lists::check(old, schema).is_empty()) {
@@ -239,6 +257,12 @@ impl Version {
             selectable: paths.map(|path| path.trim_start_matches('.').to_owned()).collect(),
             name,
         }
+    }
+
+    /// Whether objects are selected by that field.
+    #[cfg_attr(not(feature = "rest"), expect(dead_code, reason = "only paths name a version"))]
+    pub(crate) fn selects(&self, field: &str) -> bool {
+        self.selectable.iter().any(|known| known == field)
     }
 
     /// Whether the version has that subresource.

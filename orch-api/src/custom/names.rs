@@ -85,6 +85,7 @@ pub(crate) fn status(definition: &Value, taken: &Taken, unserved: Option<(&str, 
         }
         _ => {}
     }
+    super::approval::set(&mut status, definition, now);
     status
 }
 
@@ -172,6 +173,20 @@ mod tests {
         let mut ours = definition();
         ours["status"] = status(&definition(), &Taken::default(), None, "now").into();
         assert_eq!(condition(&status(&ours, &taken, None, "now"), "NamesAccepted").0, "True");
+    }
+
+    #[test]
+    fn who_extends_a_group_of_kubernetes_says_who_let_them() {
+        let mut definition = definition();
+        definition["spec"]["group"] = "x.k8s.io".into();
+        for (annotation, expected) in [
+            ("https://a.example/1", ("True", "ApprovedAnnotation", "approved in https://a.example/1")),
+            ("unapproved, a test", ("False", "UnapprovedAnnotation", "not approved: \"unapproved, a test\"")),
+        ] {
+            definition["metadata"]["annotations"]["api-approved.kubernetes.io"] = annotation.into();
+            let status = status(&definition, &Taken::default(), None, "now");
+            assert_eq!(condition(&status, "KubernetesAPIApprovalPolicyConformant"), expected);
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use orch_core::{Fault, FaultKind};
 use serde_json::Value;
 
 use super::check::counterpart;
+use super::field_path::{self, Brackets};
 use super::schema::{List, More, Schema};
 use crate::cel::{BUDGET, Input, Program, Root, Stop, Ty, Val};
 use crate::schema::{MAX_DEPTH, MAX_FAULTS};
@@ -39,7 +40,7 @@ impl Rules {
         Self(
             rules
                 .filter(|rule| !rule.text("rule").trim().is_empty())
-                .map(|rule| Rule::compile(rule, &this))
+                .map(|rule| Rule::compile(rule, &this, schema))
                 .collect(),
         )
     }
@@ -49,46 +50,57 @@ impl Rules {
     }
 }
 
-/// Why a rule cannot be one.
-#[derive(Debug, PartialEq)]
-pub(crate) enum Refused {
-    Rule(String),
-    Message(String),
-    /// It asks for an optional `oldSelf` and does not look at it.
-    Optional,
+/// What is known of a rule before it is asked.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Judged {
+    /// Why it is none.
+    pub(crate) rule: Option<String>,
+    /// Why its message is none.
+    pub(crate) message: Option<String>,
+    /// Whether it looks at what was.
+    pub(crate) uses_old: bool,
+    /// Steps at most, by what the schema allows.
+    pub(crate) cost: u64,
+    pub(crate) message_cost: u64,
 }
 
-/// What is wrong with a rule of a value with that schema.
-pub(crate) fn refused(rule: &Value, schema: &Schema, root: Root) -> Option<Refused> {
+/// Judges a rule of a value with that schema.
+pub(crate) fn judge(rule: &Value, schema: &Schema, root: Root) -> Judged {
     let (text, this) = (rule.text("rule"), Ty::of(schema, root));
+    let mut judged = Judged::default();
     if text.trim().is_empty() {
-        return None;
+        return judged;
     }
     let is_optional = rule.at("optionalOldSelf") == Some(&Value::Bool(true));
-    let program = match Program::compile(text, &this, is_optional, &Ty::BOOL) {
-        Ok(program) => program,
-        Err(why) if why.is_empty() => {
-            return Some(Refused::Rule("cel expression must evaluate to a bool".to_owned()));
+    match Program::compile(text, &this, is_optional, &Ty::BOOL) {
+        Ok(program) => {
+            judged.uses_old = program.uses_old;
+            judged.cost = program.cost(schema, root, is_optional);
         }
-        Err(why) => return Some(Refused::Rule(format!("compilation failed: {why}"))),
-    };
+        Err(why) if why.is_empty() => {
+            judged.rule = Some("cel expression must evaluate to a bool".to_owned());
+            return judged;
+        }
+        Err(why) => {
+            judged.rule = Some(format!("compilation failed: {why}"));
+            return judged;
+        }
+    }
     let message = rule.text("messageExpression");
     if !message.trim().is_empty() {
         match Program::compile(message, &this, is_optional, &Ty::TEXT) {
-            Ok(_) => {}
+            Ok(program) => judged.message_cost = program.cost(schema, root, is_optional),
             Err(why) if why.is_empty() => {
-                return Some(Refused::Message("messageExpression must evaluate to a string".to_owned()));
+                judged.message = Some("messageExpression must evaluate to a string".to_owned());
             }
-            Err(why) => {
-                return Some(Refused::Message(format!("messageExpression compilation failed: {why}")));
-            }
+            Err(why) => judged.message = Some(format!("messageExpression compilation failed: {why}")),
         }
     }
-    (is_optional && !program.uses_old).then_some(Refused::Optional)
+    judged
 }
 
 impl Rule {
-    fn compile(rule: &Value, this: &Ty<'_>) -> Self {
+    fn compile(rule: &Value, this: &Ty<'_>, schema: &Schema) -> Self {
         let is_optional = rule.at("optionalOldSelf") == Some(&Value::Bool(true));
         let computed = rule.text("messageExpression");
         Self {
@@ -104,7 +116,9 @@ impl Rule {
                 "FieldValueDuplicate" => FaultKind::Duplicate,
                 _ => FaultKind::Invalid,
             },
-            field: rule.text("fieldPath").replace("['", "[").replace("']", "]"),
+            field: field_path::follow(rule.text("fieldPath"), schema, Brackets::Allowed)
+                .map(|found| found.shown)
+                .unwrap_or_default(),
             is_optional,
         }
     }
@@ -117,8 +131,9 @@ impl Rule {
     fn place(&self, path: &str) -> String {
         match (path, self.field.as_str()) {
             ("", "") => "<nil>".to_owned(),
-            ("", field) => field.trim_start_matches('.').to_owned(),
-            (path, field) => format!("{path}{field}"),
+            ("", field) => field.to_owned(),
+            (path, "") => path.to_owned(),
+            (path, field) => format!("{path}.{field}"),
         }
     }
 }

@@ -4,6 +4,7 @@
 use orch_core::{Fault, FaultKind};
 use serde_json::{Map, Value, json};
 
+use crate::patch::FieldSet;
 use crate::tree::{Get, Tree};
 
 /// Paths into an object.
@@ -92,6 +93,11 @@ impl ScalePaths {
             status: path("statusReplicasPath"),
             selector: path("labelSelectorPath"),
         }
+    }
+
+    /// The field with the count that is wanted.
+    pub(super) fn count_field(&self) -> FieldSet {
+        FieldSet::field(&steps(&self.spec).collect::<Vec<_>>())
     }
 
     /// The count that is wanted, if the object says.

@@ -329,3 +329,29 @@ proptest! {
         kind.faults(kind.storage(), &tree, Some(&tree), Subresource::Status);
     }
 }
+
+#[test]
+fn objects_within_objects_say_what_they_are() {
+    let schema = json!({"type": "object", "properties": {
+        "one": {"type": "object", "x-kubernetes-embedded-resource": true, "x-kubernetes-preserve-unknown-fields": true}}});
+    let check = |one: Value, expected: &[&str]| faults(schema.clone(), json!({"one": one}), None, expected);
+    check(json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}}), &[]);
+    check(json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"labels": {"a": "b"}}}), &[]);
+    check(json!({"x": 1}), &["spec.one.apiVersion: Required value", "spec.one.kind: Required value"]);
+    check(
+        json!({"apiVersion": "a/b/c", "kind": 5}),
+        &[
+            "spec.one.apiVersion: Invalid value: \"a/b/c\": unexpected GroupVersion string: a/b/c",
+            "spec.one.kind: Invalid value: 5: must be a string",
+        ],
+    );
+    let bad = json!({"apiVersion": "", "kind": "Pod", "metadata": {"name": "a/b", "generation": -1}});
+    check(
+        bad,
+        &[
+            "spec.one.apiVersion: Invalid value: \"\": must not be empty",
+            "spec.one.metadata.name: Invalid value: \"a/b\": may not contain '/'",
+            "spec.one.metadata.generation: Invalid value: -1: must be greater than or equal to 0",
+        ],
+    );
+}

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use orch_core::object::Part;
 use orch_core::{
-    Error, Fault, FaultKind, KindInfo, Live, Object, Patch, Result, Revision, Subresource, Verb,
+    ConflictCause, Error, Fault, FaultKind, KindInfo, Live, Object, Patch, Result, Revision, Subresource,
+    Verb,
 };
 use serde_json::{Value, json};
 
@@ -31,6 +32,9 @@ impl Of<'_> {
             Err(Error::NotFound { .. }) if self.makes_absent() => {
                 let new = match &self.write.verb {
                     Verb::Update(tree) => Value::clone(tree).into(),
+                    Verb::Patch(Patch::Apply { config, .. }) if says_uid(config) => {
+                        return Err(self.unknown_uid(config));
+                    }
                     _ => self.applied(None)?,
                 };
                 return self.begin(new, facts).await;
@@ -48,6 +52,15 @@ impl Of<'_> {
             self.admit_resize(&stored, &commit.answer, facts).await?;
         }
         Ok(step)
+    }
+
+    /// An apply knew an object that is gone.
+    fn unknown_uid(&self, config: &Value) -> Error {
+        let uid = config.object_at("metadata").map_or("", |metadata| metadata.text("uid"));
+        let why = format!(
+            "uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+        );
+        Error::Conflict { key: self.key(), cause: ConflictCause::State(why) }
     }
 
     /// Whether the write's tree or patch is that of the whole object, though it may change only a part.
@@ -100,6 +113,9 @@ impl Of<'_> {
     /// The object as the client wants it, before the server completes it.
     fn changed(&mut self, stored: &Live, old: &Arc<Value>) -> Result<Patched> {
         let patched = self.patched(stored)?;
+        if let (Subresource::Scale, Verb::Update(scale)) = (self.write.subresource, &self.write.verb) {
+            self.check_scale(scale)?;
+        }
         let is_of_whole = self.is_of_whole();
         if is_of_whole {
             self.check_merge()?;
@@ -179,6 +195,7 @@ impl Of<'_> {
     /// fields that the client sent.
     fn complete(&self, before: &Tree, new: &mut Value) -> Result<Option<Value>> {
         let (info, empty) = (&self.info, Tree::new());
+        self.check_type(new)?;
         metadata::identify(info, &self.write.key, metadata::root(info, new)?)?;
         self.conform(new).map_err(|error| self.of_patch(error))?;
         let fields = metadata::root(info, new)?;
@@ -212,13 +229,18 @@ impl Of<'_> {
     }
 }
 
+fn says_uid(tree: &Value) -> bool {
+    tree.object_at("metadata").is_some_and(|metadata| !metadata.is_unset("uid"))
+}
+
 /// Encodes a new state; when only the spec is another, as of a Lease that is renewed, the rest of the bytes is kept.
 fn encode(info: &KindInfo, stored: &Object, new: &Value, before: &Tree) -> Result<Object> {
     let is_kept = |(name, value): (&String, &Value)| match name.as_str() {
         "spec" => value.is_object() && before.object_at("spec").is_some(),
         _ => before.get(name) == Some(value),
     };
-    let fields = new.as_object().filter(|fields| fields.len() == before.len());
+    let has_spec = |fields: &&Tree| fields.len() == before.len() && fields.contains_key("spec");
+    let fields = new.as_object().filter(has_spec);
     if fields.is_some_and(|fields| fields.iter().all(is_kept)) {
         return stored.with_part(info, Part::Spec, &new["spec"]);
     }

@@ -34,6 +34,7 @@ impl Of<'_> {
         let Patched { mut tree, managers } = new;
         self.in_stored_form(&mut tree)?;
         let (info, env) = (Arc::clone(&self.info), &self.api.shared.env);
+        self.check_type(&tree)?;
         let fields = metadata::root(&info, &mut tree)?;
         metadata::identify(&info, &self.write.key, fields)?;
         if !fields["metadata"].is_unset("resourceVersion") {

@@ -5,11 +5,12 @@
 
 use std::sync::Arc;
 
-use orch_core::{Error, FieldValidation, Live, Object, Patch, PatchFault, Result, Subresource, Verb};
+use orch_core::{
+    Error, Fault, FaultKind, FieldValidation, Live, Object, Patch, PatchFault, Result, Subresource, Verb,
+};
 use serde_json::Value;
 
 use super::batch::{Commit, Of, Step};
-use super::change::must_be_object;
 use super::managed::Managed;
 use super::metadata;
 use super::patched::Patched;
@@ -17,7 +18,6 @@ use crate::conform::malformed;
 use crate::custom::CustomKind;
 use crate::custom::scale::ScalePaths;
 use crate::merge::merged;
-use crate::merge_patch;
 use crate::tree::{Get, Set};
 
 /// Why nothing is created of a kind whose definition goes.
@@ -37,6 +37,45 @@ impl Of<'_> {
         let mut tree = Value::clone(&stored);
         custom.read(&mut tree, custom.spoken(api_version));
         if tree == *stored { stored } else { Arc::new(tree) }
+    }
+
+    /// Refuses an object that says to be of another kind; and a patch that makes it one of another version
+    /// (`ValidateTypeMeta` of `registry/customresource/validator.go`).
+    pub(super) fn check_type(&self, tree: &Value) -> Result<()> {
+        let Some(custom) = CustomKind::of(&self.info) else { return self.check_registered(tree) };
+        let mut faults = Vec::new();
+        let mut must_be = |field: &str, expected: &str| {
+            let found = tree.text(field);
+            if !found.is_empty() && found != expected {
+                let fault = Fault::new(FaultKind::Invalid, field, format!("must be {expected}"));
+                faults.push(fault.value(format!("{found:?}")));
+            }
+        };
+        must_be("kind", &self.info.name);
+        if let (Verb::Patch(_), Some(spoken)) = (&self.write.verb, &self.write.options.api_version) {
+            must_be("apiVersion", &custom.api_version(custom.spoken(spoken)));
+        }
+        if faults.is_empty() { Ok(()) } else { Err(self.invalid(faults)) }
+    }
+
+    /// Refuses a patch that makes an object one of no kind that there is.
+    fn check_registered(&self, tree: &Value) -> Result<()> {
+        if !matches!(self.write.verb, Verb::Patch(Patch::Json(_) | Patch::Merge(_))) {
+            return Ok(());
+        }
+        let (kind, api_version) = (tree.text("kind"), tree.text("apiVersion"));
+        let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
+        let is_version =
+            group == self.info.kind.group() && self.info.versions.iter().any(|known| &**known == version);
+        if (kind.is_empty() || kind == &*self.info.name) && (api_version.is_empty() || is_version) {
+            return Ok(());
+        }
+        let why = format!(
+            "no kind {kind:?} is registered for version {api_version:?} in scheme \"pkg/api/legacyscheme/scheme.go:30\""
+        );
+        Err(self.invalid(vec![
+            Fault::new(FaultKind::Invalid, "patch", why).value(format!("{:?}", tree.to_string())),
+        ]))
     }
 
     /// Gives an object the shape of its version.
@@ -95,12 +134,6 @@ impl Of<'_> {
                 managers = patched.managers;
                 // A Scale of nothing has no count, and neither has what wants none.
                 count(&patched.tree).or_else(|| paths.wanted(old).map(|_| 0))
-            }
-            (Verb::Patch(Patch::Merge(patch)), None) => {
-                must_be_object(&self.info, patch)?;
-                let mut scale = paths.scale(old);
-                merge_patch(&mut scale, patch);
-                count(&scale).or_else(|| paths.wanted(old).map(|_| 0))
             }
             _ => return Err(self.not_allowed("that write of a scale")),
         };

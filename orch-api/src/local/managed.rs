@@ -107,6 +107,11 @@ impl Of<'_> {
         let Some(manager) = self.manager(stored.map(|(stored, _)| stored.object())) else {
             return Managed::Kept;
         };
+        if let Some((stored, old)) = stored
+            && self.write.subresource == Subresource::Scale
+        {
+            return Managed::Now(self.scale_tracked(decoded(stored), old, new, &manager));
+        }
         let track = |old: Option<&Value>, new: &Value| {
             self.with_tracker(new, |tracker| match (tracker.given(given), stored) {
                 (None, None) => Managed::Text(tracker.created(new, &manager)),

@@ -24,6 +24,7 @@ mod quota;
 mod recent;
 mod removal;
 mod resize;
+pub(crate) mod scaled;
 mod service_account;
 mod settle;
 mod status;

@@ -9,12 +9,12 @@ use orch_core::{
 use serde_json::Value;
 
 use super::batch::Of;
+use super::change::must_be_object;
 use super::{managed, metadata};
 use crate::conform::malformed;
 use crate::convert::Form;
 use crate::merge::merged;
 use crate::patch::{Managers, json_patch, strategic_merge, unknown_fields};
-use crate::scale::scale;
 use crate::tree::Set;
 
 /// An object that a patch makes.
@@ -31,20 +31,26 @@ impl From<Value> for Patched {
 }
 
 impl Of<'_> {
-    /// The whole object after a patch, in the form that the patch is for; `None` for other writes, and for merge patches
-    /// of the stored form, which are done where the tree is.
+    /// The whole object after a patch, or its Scale, in the form that the patch is for; `None` for other writes, and for merge
+    /// patches of the stored form, which are done where the tree is.
     pub(super) fn patched(&self, stored: &Live) -> Result<Option<Patched>> {
         let patched = match &self.write.verb {
             Verb::Patch(Patch::Json(patch)) => self.operated(stored, patch)?.into(),
             Verb::Patch(Patch::Strategic(patch)) => self.strategic(stored, patch)?.into(),
             Verb::Patch(Patch::Apply { .. }) => self.applied(Some(stored))?,
-            Verb::Patch(Patch::Merge(patch)) if self.form.is_some() => {
+            Verb::Patch(Patch::Merge(patch))
+                if self.form.is_some() || self.write.subresource == Subresource::Scale =>
+            {
+                must_be_object(&self.info, patch)?;
                 merged(&self.document(stored, patch)?, Value::clone(patch)).into()
             }
             _ => return Ok(None),
         };
         if !patched.tree.is_object() {
             return Err(self.unprocessable("the patch makes no object of it"));
+        }
+        if self.write.subresource == Subresource::Scale {
+            self.check_scale(&patched.tree)?;
         }
         // The patch may say which state it is for.
         let expected = metadata::precondition(&self.write.key, &Precondition::default(), &patched.tree)?;
@@ -70,13 +76,7 @@ impl Of<'_> {
         if let Some(form) = self.form {
             form.from_stored(&mut tree);
         }
-        if self.write.subresource != Subresource::Scale {
-            return Ok(tree);
-        }
-        Ok(match self.scale_paths(&tree) {
-            Some(paths) => paths.scale(&tree),
-            None => scale(&tree),
-        })
+        Ok(if self.write.subresource == Subresource::Scale { self.scale_of(&tree) } else { tree })
     }
 
     fn operated(&self, stored: &Live, patch: &Value) -> Result<Value> {
@@ -104,13 +104,17 @@ impl Of<'_> {
         let Verb::Patch(Patch::Apply { config, conflicts }) = &self.write.verb else {
             return Err(self.not_allowed("apply"));
         };
-        if self.write.subresource == Subresource::Scale {
-            return Err(self.not_allowed("apply of a scale"));
-        }
         let Some(manager) = self.write.options.field_manager.as_deref() else {
             let why = "is required for apply patch";
             return Err(self.invalid(vec![Fault::new(FaultKind::Required, "fieldManager", why)]));
         };
+        if let Some(stored) = stored
+            && self.write.subresource == Subresource::Scale
+        {
+            let live = self.document(stored, config)?;
+            let applied = self.scale_applied(stored, &live, config, manager, *conflicts);
+            return applied.map_err(|error| self.named(error));
+        }
         let managers = stored.map_or_else(|| Ok(Managers::default()), |stored| self.managers(stored))?;
         let live = stored.map(|stored| self.in_sent_form(self.spoken(stored.tree())));
         let applied = self.with_tracker(config, |tracker| {

@@ -20,6 +20,7 @@ pub use error::Error;
 pub(crate) use fields::is_plain;
 pub use fields::{Element, FieldSet, Scalar};
 pub use json::{MAX_COPIED_BYTES, MAX_OPERATIONS, json_patch, unknown_fields};
+pub(crate) use managed::Counts;
 pub use managed::{
     Applied, Conflict, Manager, Managers, Operation, Owned, Tracker, manager_faults, manager_name,
 };

@@ -138,7 +138,7 @@ pub(super) async fn one(call: Call, body: Bytes) -> Answer {
 /// Deletes what a list selects, one by one; what somebody else deletes meanwhile is passed over.
 pub(super) async fn collection(call: Call, body: Bytes) -> Answer {
     let options = read_options(&call, &body)?;
-    let list = ListOptions::read(&call.request.query, &call.info, call.served, false)?;
+    let list = ListOptions::read(&call.request.query, &call.info, call.version(), call.served, false)?;
     let mut listed = read::listed(&call, &list).await?;
     let write =
         |object: &orch_core::Object| write(&call, &object.key().name, &object.key().namespace, &options);

@@ -12,6 +12,7 @@ use orch_core::{DryRun, Fault, FaultKind, FieldValidation, KindInfo, Revision, W
 use super::status::Status;
 use super::target::percent_decoded;
 use crate::convert::Form;
+use crate::custom::CustomKind;
 use crate::patch::{manager_faults, manager_name};
 
 /// The parameters as they were sent.
@@ -97,6 +98,7 @@ impl ListOptions {
     pub(super) fn read(
         query: &Query,
         info: &KindInfo,
+        version: &str,
         served: Option<&Form>,
         is_watch: bool,
     ) -> Result<Self, Status> {
@@ -106,7 +108,7 @@ impl ListOptions {
             fields = as_stored(form, &fields)?;
         }
         for term in fields.terms() {
-            known_field(info, &term.field)?;
+            known_field(info, version, &term.field)?;
         }
         validate(query, is_watch)?;
         let limit = query.number("limit")?.unwrap_or(0).max(0);
@@ -162,13 +164,18 @@ pub(super) fn revision(query: &Query) -> Result<Option<Revision>, Status> {
 
 /// Kinds whose conversion names the field that it does not know, and no other
 /// (`pkg/apis/*/v1/conversion.go`); the rest have the generic message.
-fn known_field(info: &KindInfo, field: &str) -> Result<(), Status> {
-    let is_known = matches!(field, "metadata.name" | "metadata.namespace")
-        || info.selectable.iter().any(|known| &**known == field);
+fn known_field(info: &KindInfo, version: &str, field: &str) -> Result<(), Status> {
+    let custom = CustomKind::of(info).and_then(|custom| custom.version(version));
+    let is_known = match (field, custom) {
+        ("metadata.name", _) | ("metadata.namespace", None) => true,
+        ("metadata.namespace", Some(_)) => info.is_namespaced(),
+        (_, Some(version)) => version.selects(field),
+        (_, None) => info.selectable.iter().any(|known| &**known == field),
+    };
     if is_known {
         return Ok(());
     }
-    Err(Status::bad_request(if info.selectable.is_empty() {
+    Err(Status::bad_request(if custom.is_none() && info.selectable.is_empty() {
         format!("{field:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
     } else {
         format!("field label not supported: {field}")
@@ -305,7 +312,7 @@ mod tests {
     #[track_caller]
     fn list(query: &str, is_watch: bool) -> Result<ListOptions, (u16, String)> {
         let info = Registry::built_in().get(kind::PODS).unwrap();
-        let options = ListOptions::read(&Query::parse(query), &info, None, is_watch);
+        let options = ListOptions::read(&Query::parse(query), &info, "v1", None, is_watch);
         options.map_err(|status| (status.code(), status.message().to_owned()))
     }
 
@@ -389,7 +396,7 @@ mod tests {
         #[test]
         fn no_query_makes_it_panic(query in "[a-zA-Z=&%+0-9,!()\u{e9}]{0,80}") {
             let info = Registry::built_in().get(kind::PODS).unwrap();
-            let _ = ListOptions::read(&Query::parse(&query), &info, None, query.len() % 2 == 0);
+            let _ = ListOptions::read(&Query::parse(&query), &info, "v1", None, query.len() % 2 == 0);
             let _ = write_options(&Query::parse(&query), &HeaderMap::new(), Writing::Patch);
         }
     }

@@ -37,7 +37,7 @@ pub(super) async fn get(call: Call) -> Answer {
 }
 
 pub(super) async fn list(call: Call) -> Answer {
-    let options = ListOptions::read(&call.request.query, &call.info, call.served, false)?;
+    let options = ListOptions::read(&call.request.query, &call.info, call.version(), call.served, false)?;
     let listed = listed(&call, &options).await?;
     output::list(call, listed)
 }

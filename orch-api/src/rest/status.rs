@@ -7,7 +7,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use orch_core::{ConflictCause, DisruptionCause, Error, Fault, Key, KindInfo, PatchFault, Reason, Registry};
+use orch_core::{
+    ConflictCause, DisruptionCause, Error, Fault, Key, Kind, KindInfo, PatchFault, Reason, Registry,
+};
 use serde_json::{Map, Value, json};
 
 /// A refusal, or a success without an object.
@@ -67,6 +69,19 @@ impl Status {
     pub(super) fn no_method() -> Self {
         let message = "the server does not allow this method on the requested resource";
         Self::failure(Reason::MethodNotAllowed, message).with_details(json!({}))
+    }
+
+    /// A custom resource has no such verb.
+    pub(super) fn unsupported_verb(verb: &str, kind: Kind) -> Self {
+        let (resource, group) = (kind.resource(), kind.group());
+        let message =
+            format!("{verb} is not supported on resources of kind {:?}", qualified(resource, group));
+        Self::failure(Reason::MethodNotAllowed, message).with_details(named(resource, group, ""))
+    }
+
+    /// The object is not there, or it has no such part.
+    pub(super) fn not_found(key: &Key) -> Self {
+        of_key(Reason::NotFound, key, "not found", " ")
     }
 
     /// What Kubernetes answers to errors that it has no reason for.
@@ -178,7 +193,7 @@ impl Status {
     /// What an error says to a client.
     pub(super) fn of(error: &Error, registry: &Registry, doing: Doing) -> Self {
         match error {
-            Error::NotFound { key } => of_key(Reason::NotFound, key, "not found", " "),
+            Error::NotFound { key } => Self::not_found(key),
             Error::AlreadyExists { key } => of_key(Reason::AlreadyExists, key, "already exists", " "),
             Error::Conflict { key, cause } => conflict(key, cause, registry.get(key.kind).as_deref(), doing),
             Error::Compacted { requested, oldest } => Self::expired(format!(
@@ -188,11 +203,25 @@ impl Status {
             )),
             Error::Ahead { requested, current } => Self::ahead(requested.0, current.0),
             Error::BadPage => Self::bad_request("invalid continue token: continue key is not valid"),
+            // A patch that makes no object of the kind is nobody's.
+            Error::Invalid { faults, .. } if faults.iter().all(|fault| fault.field == "patch") => {
+                Self::invalid("", "", "", faults)
+            }
             Error::Invalid { key, faults } => {
                 // What is answered and not stored is in no registry.
                 let answered = || orch_core::reviews().into_iter().find(|info| info.kind == key.kind);
                 let info = registry.get(key.kind).or_else(|| answered().map(Arc::new));
-                let kind = info.as_ref().map_or(key.kind.resource(), |info| &*info.name);
+                let kind = match &info {
+                    Some(info) => &*info.name,
+                    None if key.kind == crate::local::scaled::scale_kind() => "Scale",
+                    None => key.kind.resource(),
+                };
+                // What says to be of another kind is called so.
+                let said = faults
+                    .first()
+                    .filter(|fault| fault.field == "kind")
+                    .and_then(|fault| fault.value.as_deref());
+                let kind = said.map_or(kind, |said| said.trim_matches('"'));
                 Self::invalid(kind, key.kind.group(), &key.name, faults)
             }
             Error::Malformed { why, .. } if why == crate::local::REVISION_SET => Self::unknown(why.clone()),

@@ -9,6 +9,7 @@ mod guard;
 mod lists;
 mod metrics;
 mod patches;
+mod scales;
 mod socket;
 mod tokens;
 mod total;

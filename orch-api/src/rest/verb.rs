@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 use orch_core::selector::{FieldOperator, FieldSelector, FieldTerm};
-use orch_core::{KindInfo, Registry, Subresource, User, kind};
+use orch_core::{Key, KindInfo, Registry, Subresource, User, kind};
 
 use super::access::Attributes;
 use super::body::{self, Answer, BodyError};
@@ -98,7 +98,9 @@ fn decide(info: &KindInfo, request: &Request) -> Result<(Do, Subresource), Statu
         is_placed && target.rest.is_empty() && version.is_none_or(|version| version.has(*part))
     };
     let Some(part) = subresource(info, &target.subresource).filter(is_served) else {
-        return Err(Status::no_resource());
+        let is_object = version.is_some() && is_placed && !is_collection;
+        let key = || Key::new(info.kind, &*target.namespace, &*target.name);
+        return Err(if is_object { Status::not_found(&key()) } else { Status::no_resource() });
     };
     let in_one_place = !info.is_namespaced() || !everywhere;
     let (is_whole, is_collected) = (part == Subresource::None, info.kind != kind::NAMESPACES);
@@ -121,6 +123,7 @@ fn decide(info: &KindInfo, request: &Request) -> Result<(Do, Subresource), Statu
         "patch" if !is_collection && is_read => (Do::Patch, part),
         "delete" if is_whole => (Do::Delete, part),
         "deletecollection" if in_one_place && is_collected => (Do::DeleteCollection, part),
+        _ if version.is_some() && !is_whole => return Err(Status::unsupported_verb(verb, info.kind)),
         _ => return Err(Status::no_method()),
     })
 }

@@ -85,6 +85,24 @@ pub(super) fn of(kind: Kind, object: &Value, act: Act) -> Vec<String> {
     all
 }
 
+/// Finalizers whose names somebody else may have, too (`registry/customresource/strategy.go`).
+pub(super) fn finalizers(object: &Value) -> Vec<String> {
+    const STANDARD: [&str; 3] = ["orphan", "foregroundDeletion", "kubernetes"];
+    let names = object.at("metadata").map_or(&[][..], |metadata| metadata.list("finalizers"));
+    let plain = |name: &&str| !name.contains('/') && !STANDARD.contains(name);
+    let mut names: Vec<&str> = names.iter().filter_map(Value::as_str).filter(plain).collect();
+    names.sort_unstable();
+    names.dedup();
+    let warn = |name: &str| {
+        let path = if name.contains('.') { " including a path (/)" } else { "" };
+        format!(
+            "metadata.finalizers: {name:?}: prefer a domain-qualified finalizer name{path} to avoid accidental conflicts with \
+             other finalizer writers"
+        )
+    };
+    names.into_iter().take(MOST).map(warn).collect()
+}
+
 fn named(kind: Kind, object: &Value, all: &mut Vec<String>) {
     let name = object.at("metadata").map_or("", |metadata| metadata.text("name"));
     let whose = if kind == kind::PODS { "the Pod's hostname" } else { "Pod names and hostnames" };

@@ -30,7 +30,7 @@ const LONGEST_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 const BOOKMARK_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) async fn watch(call: Call) -> Answer {
-    let mut options = ListOptions::read(&call.request.query, &call.info, call.served, true)?;
+    let mut options = ListOptions::read(&call.request.query, &call.info, call.version(), call.served, true)?;
     if !call.request.target.name.is_empty() {
         options.fields = options.fields.and_equals("metadata.name", call.request.target.name.as_str());
     }

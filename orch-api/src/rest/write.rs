@@ -56,7 +56,8 @@ fn object(
              {{ APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }}"
         )));
     }
-    if let Some(misfit) = decoded.misfit {
+    let misfit = decoded.misfit.or_else(|| call.custom().and_then(|_| metadata_misfit(&decoded.tree)));
+    if let Some(misfit) = misfit {
         return Err(call.undecoded(&kind, &misfit));
     }
     let mut strict = decoded.strict;
@@ -65,11 +66,42 @@ fn object(
     }
     call.strict(&kind, strict, validation)?;
     let mut tree = decoded.tree;
+    if matches!(part, Subresource::None | Subresource::Status) {
+        says_what_it_is(call, &tree)?;
+    }
     // Without a version it is that of the path.
     if let Some(fields) = tree.as_object_mut().filter(|_| call.served.is_some()) {
         fields.default_text("apiVersion", &call.api_version());
     }
     Ok(tree)
+}
+
+/// Why the metadata of a custom object is none.
+fn metadata_misfit(tree: &Value) -> Option<String> {
+    let metadata = tree.get("metadata").filter(|metadata| !metadata.is_null())?;
+    let ty = schema::definition(OBJECT_META)?.ty();
+    let mut faults = schema::check(metadata, ty);
+    faults.retain(|fault| fault.reason != FaultReason::UnknownField);
+    let told = || decode(metadata.to_string().as_bytes(), negotiate::Sent::Json, Some(ty)).ok()?.misfit;
+    if faults.is_empty() { None } else { told() }
+}
+
+/// An object is sent in the version of the path. Those of custom kinds must say what they are.
+///
+/// # Errors
+/// 400.
+fn says_what_it_is(call: &Call, tree: &Value) -> Result<(), Status> {
+    let is_custom = call.custom().is_some();
+    if is_custom && tree.text("kind").is_empty() {
+        return Err(Status::bad_request("Object 'Kind' is missing in 'object has no kind field '"));
+    }
+    let (sent, expected) = (tree.text("apiVersion"), call.api_version());
+    if sent != expected && (is_custom || !sent.is_empty()) {
+        return Err(Status::bad_request(format!(
+            "the API version in the data ({sent}) does not match the expected API version ({expected})"
+        )));
+    }
+    Ok(())
 }
 
 /// What the schema of a custom kind does not know.
@@ -114,6 +146,9 @@ pub(super) async fn create(mut call: Call, part: Subresource, body: Bytes) -> An
     let live = grants::write(&call, write, doing).await?;
     if is_whole {
         call.warnings.extend(warnings::of(call.info.kind, &live.tree(), Act::Create));
+        if call.custom().is_some() {
+            call.warnings.extend(warnings::finalizers(&live.tree()));
+        }
         return output::object(&call, 201, live.object());
     }
     if part == Subresource::Token {

@@ -3,17 +3,20 @@
 //!
 //! Expressions must be there; whether they compile is decided where CEL is. Not the calls themselves.
 
+mod expressions;
 pub(super) mod policy;
 
 use orch_core::Scope::Cluster;
 use orch_core::names;
 use serde_json::Value;
 
+use self::expressions::Names;
 use super::api_service::service_port;
 use super::at::{At, quote};
 use super::common::qualified_domain;
 use super::meta::{self, Change};
 use super::rules::{self, Seen};
+use crate::cel::Expected;
 
 const FAILURE_POLICIES: &[&str] = &["Fail", "Ignore"];
 const MATCH_POLICIES: &[&str] = &["Equivalent", "Exact"];
@@ -99,7 +102,7 @@ fn webhook(hook: &At<'_, '_>, strict: Strict) {
     hook.field("reinvocationPolicy").optional_one_of(REINVOCATION);
     client(&hook.field("clientConfig"));
     if strict.conditions {
-        match_conditions(&hook.field("matchConditions"));
+        match_conditions(&hook.field("matchConditions"), false);
     }
 }
 
@@ -265,7 +268,7 @@ fn resources(list: &At<'_, '_>) {
     }
 }
 
-fn match_conditions(list: &At<'_, '_>) {
+fn match_conditions(list: &At<'_, '_>, params: bool) {
     if list.len() > CONDITIONS_MAX {
         list.too_many(CONDITIONS_MAX);
     }
@@ -275,6 +278,8 @@ fn match_conditions(list: &At<'_, '_>) {
         if expression.text().trim().is_empty() {
             expression.required("");
         }
+        let known = Names { params, authorizer: true, variables: false };
+        expressions::compiles(&expression, known, Expected::Bool);
         name.required_name(names::qualified_name);
         if !name.is_empty() && !seen.insert(name.text()) {
             name.duplicate();

@@ -1,13 +1,15 @@
 //! Rules of definitions of custom resources (`apiextensions-apiserver/pkg/apis/apiextensions/validation/validation.go`).
 //!
-//! Schemas are judged in `schema` and `structural`, their defaults in `defaults`. Not judged: what expressions may cost (they
-//! are counted when they are evaluated). As upstream, what all versions have in common is reported at the spec
+//! Schemas are judged in `schema` and `structural`, their defaults in `defaults`, their rules in `rules`. As upstream, what all versions have in common is reported at the spec
 //! and not at each version. The invariant: a definition keeps its group, its plural, and once it is
 //! established its kind and scope.
 
 mod defaults;
+mod rules;
 mod schema;
 mod structural;
+
+use std::collections::HashSet;
 
 use orch_core::Scope::Cluster;
 use orch_core::names::{self, Validity};
@@ -15,10 +17,13 @@ use serde_json::Value;
 
 use self::defaults::Unknown;
 use super::admission;
-use super::at::{At, quote};
+use super::at::At;
 use super::meta::{self, Change};
-use super::rules::{self, Seen};
+use super::rules::{Seen, annotation, immutable};
 use super::same::same;
+use crate::custom::approval::{ANNOTATION, Approval, is_protected};
+use crate::custom::field_path::{self, Brackets};
+use crate::custom::schema::{Schema, Type};
 
 pub(super) fn definition(object: &At<'_, '_>) {
     meta::object(object, Cluster, names::dns1123_subdomain);
@@ -28,7 +33,7 @@ pub(super) fn definition(object: &At<'_, '_>) {
     if !name.is_empty() && name.text() != expected {
         name.invalid_text("must be spec.names.plural+\".\"+spec.group");
     }
-    definition_spec(&spec, true, Unknown::Refused);
+    definition_spec(&spec, true, &Before { unknown: Unknown::Refused, spec: &Value::Null });
     status(object);
     approval(object, None);
     preserve(&spec, None);
@@ -41,14 +46,14 @@ pub(super) fn definition_update(change: &Change<'_, '_>) {
     let versions = conversion.get("webhook").get("conversionReviewVersions").cloned().unwrap_or_default();
     let known =
         versions.as_array().is_none_or(|list| list.is_empty() || list.iter().any(admission::is_accepted));
-    definition_spec(&spec, known, defaults::of_old(&old));
+    definition_spec(&spec, known, &Before { unknown: defaults::of_old(&old), spec: old.value() });
     let (names, old_names) = (spec.field("names"), old.field("names"));
     if is_established(&change.old) {
-        rules::immutable(&spec.field("scope"), old.get("scope"));
-        rules::immutable(&names.field("kind"), old_names.get("kind"));
+        immutable(&spec.field("scope"), old.get("scope"));
+        immutable(&names.field("kind"), old_names.get("kind"));
     }
-    rules::immutable(&spec.field("group"), old.get("group"));
-    rules::immutable(&names.field("plural"), old_names.get("plural"));
+    immutable(&spec.field("group"), old.get("group"));
+    immutable(&names.field("plural"), old_names.get("plural"));
     status(&change.new);
     approval(&change.new, Some(&change.old));
     preserve(&spec, Some(&old));
@@ -81,7 +86,32 @@ fn joined(at: &At<'_, '_>, text: &str, prefix: &str, rule: impl Fn(&str) -> Vali
     }
 }
 
-fn definition_spec(spec: &At<'_, '_>, known_versions: bool, unknown: Unknown) {
+/// What a definition was.
+struct Before<'v> {
+    unknown: Unknown,
+    spec: &'v Value,
+}
+
+/// What was accepted before and is not looked at again.
+#[derive(Clone, Copy)]
+struct Allowed {
+    unknown: Unknown,
+    /// Whether a rule may cost too much.
+    costs: bool,
+}
+
+impl Before<'_> {
+    fn allows(&self, version: &str, schema: &Value) -> Allowed {
+        let is_same = |old: &Value| {
+            old.get("name").is_some_and(|name| name == version)
+                && old.get("schema").is_some_and(|old| same(old, schema))
+        };
+        let versions = self.spec.get("versions").and_then(Value::as_array);
+        Allowed { unknown: self.unknown, costs: versions.is_some_and(|all| all.iter().any(is_same)) }
+    }
+}
+
+fn definition_spec(spec: &At<'_, '_>, known_versions: bool, before: &Before<'_>) {
     let group = spec.field("group");
     if group.is_empty() {
         group.required("");
@@ -91,13 +121,15 @@ fn definition_spec(spec: &At<'_, '_>, known_versions: bool, unknown: Unknown) {
         group.invalid_text("should be a domain with at least one dot");
     }
     spec.field("scope").required_one_of(&["Cluster", "Namespaced"]);
-    versions(spec, unknown);
+    versions(spec, before);
     let names = spec.field("names");
     names.require(&["plural", "singular", "kind", "listKind"]);
     resource_names(&names);
     if let Some(validation) = shared(spec, "schema") {
         let status = spec.field("versions").items().any(|version| has_status(&version));
-        schema::validation(&spec.with(validation).shown("validation"), status, unknown);
+        let first = spec.field("versions").list().first().and_then(|first| first.get("name"));
+        let allowed = before.allows(first.and_then(Value::as_str).unwrap_or_default(), validation);
+        schema::validation(&spec.with(validation).shown("validation"), status, allowed);
     }
     if let Some(shared) = shared(spec, "subresources") {
         subresources(&spec.with(shared).shown("subresources"));
@@ -108,14 +140,14 @@ fn definition_spec(spec: &At<'_, '_>, known_versions: bool, unknown: Unknown) {
     if let (Some(fields), Some(validation)) = (shared(spec, "selectableFields"), shared(spec, "schema")) {
         selectable(&spec.with(fields).shown("selectableFields"), validation);
     }
-    conversion(&spec.field("conversion"), known_versions);
+    conversion(&spec.field("conversion"), known_versions, spec.field("preserveUnknownFields").is_true());
 }
 
 fn has_status(version: &At<'_, '_>) -> bool {
     version.get("subresources").get("status").is_some_and(|status| !status.is_null())
 }
 
-fn versions(spec: &At<'_, '_>, unknown: Unknown) {
+fn versions(spec: &At<'_, '_>, before: &Before<'_>) {
     let versions = spec.field("versions");
     let whole = ["schema", "subresources", "additionalPrinterColumns", "selectableFields"]
         .map(|field| shared(spec, field).is_some());
@@ -135,7 +167,8 @@ fn versions(spec: &At<'_, '_>, unknown: Unknown) {
         joined(&name, name.text(), "", names::dns1035_label);
         deprecation(&version);
         if !schemas_shared {
-            schema::validation(&version.field("schema"), has_status(&version), unknown);
+            let allowed = before.allows(name.text(), version.get("schema"));
+            schema::validation(&version.field("schema"), has_status(&version), allowed);
         }
         if !whole[1] {
             subresources(&version.field("subresources"));
@@ -252,8 +285,8 @@ fn column(column: &At<'_, '_>) {
 const SELECTABLE_MAX: usize = 8;
 
 fn selectable(fields: &At<'_, '_>, validation: &Value) {
-    let schema = validation.get("openAPIV3Schema").unwrap_or(&Value::Null);
-    let mut seen = Seen::new();
+    let schema = Schema::structure(validation.get("openAPIV3Schema").unwrap_or(&Value::Null));
+    let mut seen = HashSet::new();
     let mut count = 0;
     for field in fields.items() {
         let path = field.field("jsonPath");
@@ -261,24 +294,23 @@ fn selectable(fields: &At<'_, '_>, validation: &Value) {
             path.required("");
             continue;
         }
-        let mut steps = path.text().split('.');
-        let rooted = steps.next() == Some("");
-        let found = steps.try_fold(schema, |schema, step| schema.get("properties")?.get(step));
-        let Some(found) = found.filter(|_| rooted && path.text().len() > 1) else {
-            path.invalid_text("is an invalid path: does not refer to a valid field");
-            continue;
+        let found = match field_path::follow(path.text(), &schema, Brackets::Refused) {
+            Ok(found) => found,
+            Err(why) => {
+                path.invalid_text(format!("is an invalid path: {why}"));
+                continue;
+            }
         };
-        if path.text() == ".metadata" || path.text().starts_with(".metadata.") {
+        if found.shown == "metadata" || found.shown.starts_with("metadata.") {
             path.invalid_text("must not point to fields in metadata");
         }
-        let kind = found.get("type").and_then(Value::as_str).unwrap_or("");
-        if !matches!(kind, "string" | "boolean" | "integer") {
+        if !matches!(found.schema.ty, Type::Text | Type::Boolean | Type::Integer) {
             path.invalid_text(
                 "must point to a field of type string, boolean or integer. Enum string fields and strings with \
                  formats are allowed.",
             );
         }
-        if seen.insert(path.text()) {
+        if seen.insert(found.shown) {
             count += 1;
         } else {
             path.duplicate();
@@ -289,11 +321,14 @@ fn selectable(fields: &At<'_, '_>, validation: &Value) {
     }
 }
 
-fn conversion(conversion: &At<'_, '_>, known_versions: bool) {
+fn conversion(conversion: &At<'_, '_>, known_versions: bool, preserves: bool) {
     if !conversion.is_set() {
         return;
     }
     let strategy = conversion.field("strategy");
+    if preserves && strategy.text() != "None" {
+        strategy.invalid_text("must be None if spec.preserveUnknownFields is true");
+    }
     strategy.required_one_of(&["None", "Webhook"]);
     let webhook = conversion.get("webhook");
     let part = |name: &str| webhook.get(name).unwrap_or(&Value::Null);
@@ -348,51 +383,21 @@ fn status(object: &At<'_, '_>) {
     }
 }
 
-const APPROVED: &str = "api-approved.kubernetes.io";
-
-/// Whether a group of Kubernetes' own may be extended so.
-#[derive(PartialEq)]
-enum Approval {
-    Missing,
-    Invalid,
-    Given,
-}
-
-fn approval_of(object: &At<'_, '_>) -> Approval {
-    match rules::annotation(&object.field("metadata"), APPROVED).unwrap_or("") {
-        "" => Approval::Missing,
-        text if text.starts_with("unapproved") => Approval::Given,
-        text => match text.split_once("://") {
-            Some((scheme, rest)) if !scheme.is_empty() && !rest.is_empty() && !rest.starts_with('/') => {
-                Approval::Given
-            }
-            _ => Approval::Invalid,
-        },
-    }
-}
-
+/// A group of Kubernetes' own is extended by who was let do it.
 fn approval(object: &At<'_, '_>, old: Option<&At<'_, '_>>) {
-    let group = object.field("spec").get_text("group");
-    let protected = ["k8s.io", "kubernetes.io"]
-        .iter()
-        .any(|domain| group.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')));
-    let now = approval_of(object);
-    if !protected || old.is_some_and(|old| approval_of(old) == now) {
+    let of =
+        |object: &At<'_, '_>| Approval::of(annotation(&object.field("metadata"), ANNOTATION).unwrap_or(""));
+    let now = of(object);
+    if !is_protected(object.field("spec").get_text("group")) || old.is_some_and(|old| of(old) == now) {
         return;
     }
-    const SEE: &str = "see https://github.com/kubernetes/enhancements/pull/1111";
     let meta = object.field("metadata");
     let annotations = meta.field("annotations");
-    let at = annotations.key(APPROVED);
-    let must = format!("protected groups must have approval annotation {}", quote(APPROVED));
+    let at = annotations.key(ANNOTATION);
     match now {
-        Approval::Missing => at.required(format!("{must}, {SEE}")),
-        Approval::Invalid => {
-            at.invalid_text(format!(
-                "{must} with either a URL or a reason starting with \"unapproved\", {SEE}"
-            ));
-        }
-        Approval::Given => {}
+        Approval::Missing => at.required(now.reason("")),
+        Approval::Invalid => at.invalid_text(now.reason(at.text())),
+        Approval::Approved | Approval::Bypassed => {}
     }
 }
 

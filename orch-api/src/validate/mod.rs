@@ -190,6 +190,23 @@ pub fn validate(kind: Kind, new: &Value, old: Option<&Value>, subresource: Subre
     faults.into_vec()
 }
 
+/// Every fault of the metadata of an object within another, which needs no name.
+pub(crate) fn embedded_metadata(metadata: &Value) -> Vec<Fault> {
+    let mut object = serde_json::json!({"metadata": metadata});
+    let has = |name: &str| metadata[name].as_str().is_some_and(|text| !text.is_empty());
+    if !has("name") {
+        object["metadata"]["name"] = "name".into();
+    }
+    let scope = if has("namespace") { Scope::Namespaced } else { Scope::Cluster };
+    let faults = Faults::default();
+    meta::object_of_any_kind(
+        &At::root(&object, &faults).field("metadata"),
+        Some(scope),
+        names::path_segment_name,
+    );
+    faults.into_vec()
+}
+
 fn create(rules: Option<&Rules>, new: &At<'_, '_>) {
     match rules {
         Some(rules) => (rules.create)(new),

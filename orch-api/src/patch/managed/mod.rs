@@ -12,6 +12,7 @@ mod last_applied;
 mod name;
 mod ownership;
 mod reset;
+mod scale;
 mod tracker;
 mod zero;
 
@@ -24,6 +25,7 @@ use serde::Deserialize;
 
 pub use conflict::Conflict;
 pub use name::{manager_faults, manager_name};
+pub(crate) use scale::Counts;
 pub use tracker::{Applied, Tracker};
 
 use super::fields::FieldSet;

@@ -196,3 +196,108 @@ fn a_scale_has_a_table_of_its_own() {
         }
     });
 }
+
+#[test]
+fn custom_objects_say_what_they_are() {
+    with(|server| async move {
+        server.post(DEFINITIONS, definition(&[version("v1", true), version("v2", false)])).await.expect(201);
+        let tree = json!({"apiVersion": "shop.example/v1", "kind": "Widget", "metadata": {"name": "w"}});
+        for (field, sent, message) in [
+            ("kind", json!(null), "Object 'Kind' is missing in 'object has no kind field '"),
+            (
+                "apiVersion",
+                json!(null),
+                "the API version in the data () does not match the expected API version (shop.example/v1)",
+            ),
+            (
+                "apiVersion",
+                json!("shop.example/v2"),
+                "the API version in the data (shop.example/v2) does not match the expected API version (shop.example/v1)",
+            ),
+        ] {
+            let mut tree = tree.clone();
+            tree[field] = sent;
+            assert_eq!(server.post(WIDGETS, tree).await.expect(400).text("/message"), message);
+        }
+        let mut unfit = tree.clone();
+        unfit["metadata"]["name"] = 5.into();
+        assert_eq!(
+            server.post(WIDGETS, unfit).await.expect(400).text("/message"),
+            "Widget in version \"v1\" cannot be handled as a Widget: json: cannot unmarshal number into Go struct field \
+             ObjectMeta.name of type string"
+        );
+        let mut other = tree.clone();
+        other["kind"] = "Gadget".into();
+        let refused = server.post(WIDGETS, other).await.expect(422);
+        assert_eq!(
+            (refused.text("/message"), refused.text("/details/kind")),
+            (
+                "Gadget.shop.example \"w\" is invalid: kind: Invalid value: \"Gadget\": must be Widget",
+                "Gadget"
+            )
+        );
+        server.post(WIDGETS, tree).await.expect(201);
+        let patched =
+            server.merge(&format!("{WIDGETS}/w"), json!({"apiVersion": "shop.example/v2"})).await.expect(422);
+        assert_eq!(patched.text("/details/causes/0/field"), "apiVersion");
+    });
+}
+
+#[test]
+fn a_version_selects_by_its_own_fields_and_has_its_own_parts() {
+    with(|server| async move {
+        let mut plain = version("v2", false);
+        plain.as_object_mut().unwrap().remove("selectableFields");
+        plain["subresources"] = json!({"status": {}});
+        server.post(DEFINITIONS, definition(&[version("v1", true), plain])).await.expect(201);
+        widget(&server, "a", json!({"size": 2})).await.expect(201);
+        let v2 = WIDGETS.replace("/v1/", "/v2/");
+        assert_eq!(server.get(&format!("{WIDGETS}?fieldSelector=spec.color%3Dred")).await.names(), ["a"]);
+        let refused = server.get(&format!("{v2}?fieldSelector=spec.color%3Dred")).await.expect(400);
+        assert_eq!(refused.text("/message"), "field label not supported: spec.color");
+        let missing = server.get(&format!("{v2}/a/scale")).await.expect(404);
+        assert_eq!(missing.text("/message"), "widgets.shop.example \"a\" not found");
+        let refused = server.delete(&format!("{v2}/a/status"), None).await.expect(405);
+        let message = "delete is not supported on resources of kind \"widgets.shop.example\"";
+        assert_eq!(refused.text("/message"), message);
+    });
+}
+
+#[test]
+fn what_was_stored_in_a_version_that_is_gone_is_read_in_another() {
+    with(|server| async move {
+        server.post(DEFINITIONS, definition(&[version("v1", true), version("v2", false)])).await.expect(201);
+        widget(&server, "a", json!({"size": 2})).await.expect(201);
+        let path = format!("{DEFINITIONS}/widgets.shop.example");
+        let moved = json!({"spec": {"versions": [version("v1", false), version("v2", true)]}});
+        server.merge(&path, moved).await.expect(200);
+        server
+            .merge(&format!("{path}/status"), json!({"status": {"storedVersions": ["v2"]}}))
+            .await
+            .expect(200);
+        server.merge(&path, json!({"spec": {"versions": [version("v2", true)]}})).await.expect(200);
+        let v2 = format!("{}/a", WIDGETS.replace("/v1/", "/v2/"));
+        assert_eq!(server.get(&v2).await.expect(200).text("/apiVersion"), "shop.example/v2");
+        let labelled = server.merge(&v2, json!({"metadata": {"labels": {"a": "b"}}})).await.expect(200);
+        assert_eq!(labelled.text("/apiVersion"), "shop.example/v2");
+    });
+}
+
+#[test]
+fn finalizers_without_a_domain_are_warned_about() {
+    with(|server| async move {
+        server.post(DEFINITIONS, definition(&[version("v1", true)])).await.expect(201);
+        let tree = json!({"apiVersion": "shop.example/v1", "kind": "Widget",
+            "metadata": {"name": "w", "finalizers": ["plain", "a.b/c"]}});
+        let warned = server.post(WIDGETS, tree).await.expect(201);
+        let warnings: Vec<&str> =
+            warned.headers.get_all("warning").iter().map(|text| text.to_str().unwrap()).collect();
+        assert_eq!(
+            warnings,
+            [
+                "299 - \"metadata.finalizers: \\\"plain\\\": prefer a domain-qualified finalizer name to avoid accidental conflicts \
+              with other finalizer writers\""
+            ]
+        );
+    });
+}

@@ -143,3 +143,25 @@ fn an_event_in_its_newer_form_may_be_told_again() {
         assert!(refused.text("/message").contains("field is immutable"));
     });
 }
+
+#[test]
+fn a_patch_that_makes_no_object_of_the_kind_is_invalid_itself() {
+    with(|server| async move {
+        server.map("a", json!({})).await;
+        let uri = format!("{MAPS}/a");
+        for (media, patch) in [
+            (MERGE, json!({"kind": "Foo"})),
+            (MERGE, json!({"apiVersion": "v9"})),
+            (JSON, json!([{"op": "add", "path": "/data", "value": "x"}])),
+            (STRATEGIC, json!({"data": "x"})),
+        ] {
+            let refused = server.patch(&uri, media, &patch.to_string()).await.expect(422);
+            let details = &refused.body["details"];
+            assert_eq!((details.get("kind"), details.get("name")), (None, None), "{patch}");
+            assert_eq!(
+                (refused.text("/details/causes/0/field"), refused.text("/reason")),
+                ("patch", "Invalid")
+            );
+        }
+    });
+}

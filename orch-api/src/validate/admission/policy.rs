@@ -10,7 +10,9 @@ use super::super::common::conditions;
 use super::super::meta::{self, Change};
 use super::super::rules::{self, Seen};
 use super::super::same::same;
+use super::expressions::{Names, compiles};
 use super::{FAILURE_POLICIES, MATCH_POLICIES, REINVOCATION, match_conditions, rule_with_operations};
+use crate::cel::Expected;
 
 const ANNOTATIONS_MAX: usize = 20;
 const VALUE_MAX: usize = 5 * 1024;
@@ -75,9 +77,15 @@ fn common(spec: &At<'_, '_>, judge_conditions: bool, mutating: bool) {
         constraints.required("");
     }
     if judge_conditions {
-        match_conditions(&spec.field("matchConditions"));
+        match_conditions(&spec.field("matchConditions"), spec.has("paramKind"));
     }
-    spec.field("variables").items().for_each(|one| variable(&one));
+    let names = names_of(spec);
+    spec.field("variables").items().for_each(|one| variable(&one, names));
+}
+
+/// What the expressions of a policy may name.
+fn names_of(spec: &At<'_, '_>) -> Names {
+    Names { params: spec.has("paramKind"), authorizer: true, variables: !spec.field("variables").is_empty() }
 }
 
 fn validating_spec(object: &At<'_, '_>, judge_conditions: bool) {
@@ -89,13 +97,14 @@ fn validating_spec(object: &At<'_, '_>, judge_conditions: bool) {
         annotations.required(BOTH_EMPTY);
         return;
     }
-    validations.items().for_each(|one| validation(&one));
+    let names = names_of(&spec);
+    validations.items().for_each(|one| validation(&one, names));
     if annotations.len() > ANNOTATIONS_MAX {
         annotations.invalid("must not have more than 20 auditAnnotations");
     }
     let mut seen = Seen::new();
     for annotation in annotations.items() {
-        audit_annotation(&annotation, meta.get_text("name"));
+        audit_annotation(&annotation, meta.get_text("name"), names);
         let key = annotation.field("key");
         if !seen.insert(key.text()) {
             key.duplicate();
@@ -103,7 +112,7 @@ fn validating_spec(object: &At<'_, '_>, judge_conditions: bool) {
     }
 }
 
-fn audit_annotation(annotation: &At<'_, '_>, policy: &str) {
+fn audit_annotation(annotation: &At<'_, '_>, policy: &str, names: Names) {
     let (key, value) = (annotation.field("key"), annotation.field("valueExpression"));
     if policy.is_empty() {
         key.invalid_text("requires metadata.name be non-empty");
@@ -118,15 +127,19 @@ fn audit_annotation(annotation: &At<'_, '_>, policy: &str) {
         value.required("valueExpression is not specified");
     } else if text.len() > VALUE_MAX {
         value.required("must not exceed 5120 bytes in length");
+    } else {
+        compiles(&value, names, Expected::TextOrNull);
     }
 }
 
-fn validation(one: &At<'_, '_>) {
+fn validation(one: &At<'_, '_>, names: Names) {
     let [expression, message, computed] =
         ["expression", "message", "messageExpression"].map(|name| one.field(name));
     if expression.text().trim().is_empty() {
         expression.required("expression is not specified");
     }
+    compiles(&expression, names, Expected::Bool);
+    compiles(&computed, Names { authorizer: false, ..names }, Expected::Text);
     let blank = |at: &At<'_, '_>| !at.is_empty() && at.text().trim().is_empty();
     for at in [&computed, &message].into_iter().filter(|at| blank(at)) {
         at.invalid_text("must be non-empty if specified");
@@ -198,7 +211,7 @@ fn mutating_operations(rules: &At<'_, '_>) {
     }
 }
 
-fn variable(one: &At<'_, '_>) {
+fn variable(one: &At<'_, '_>, names: Names) {
     let (name, expression) = (one.field("name"), one.field("expression"));
     if name.text().trim().is_empty() {
         name.required("name is not specified");
@@ -208,6 +221,7 @@ fn variable(one: &At<'_, '_>) {
     if expression.text().trim().is_empty() {
         expression.required("expression is not specified");
     }
+    compiles(&expression, names, Expected::Any);
 }
 
 pub(in super::super) fn mutating(object: &At<'_, '_>) {

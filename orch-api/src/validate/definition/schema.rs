@@ -1,16 +1,15 @@
 //! The schema of a version, as OpenAPI: what it may say and what fits together
 //! (`ValidateCustomResourceDefinitionOpenAPISchema`).
 //!
-//! That it has the structure that pruning and defaulting need is judged in `structural`.
+//! That it has the structure that pruning and defaulting need is judged in `structural`, what its rules say in `rules`.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::super::at::{At, quote};
 use super::super::rules::Seen;
-use super::defaults::{self, Unknown};
-use super::structural;
-use crate::cel::Root;
-use crate::custom::rules::{Refused, refused};
+use super::rules::Rules;
+use super::{Allowed, defaults, structural};
+use crate::custom::field_path::{self, Brackets};
 use crate::custom::schema::Schema;
 
 const TYPES: &[&str] = &["array", "boolean", "integer", "number", "object", "string"];
@@ -42,7 +41,7 @@ const AT_ROOT: &[&str] = &[
 ];
 
 /// The `schema` of a version.
-pub(super) fn validation(validation: &At<'_, '_>, has_status: bool, unknown: Unknown) {
+pub(super) fn validation(validation: &At<'_, '_>, has_status: bool, allowed: Allowed) {
     let schema = validation.field("openAPIV3Schema");
     if !schema.is_set() {
         return;
@@ -57,11 +56,25 @@ pub(super) fn validation(validation: &At<'_, '_>, has_status: bool, unknown: Unk
             .forbidden("nullable cannot be true at the root");
     }
     let before = schema.faults().count();
-    structural::structural(&schema);
-    if schema.faults().count() == before {
-        defaults::defaults(&schema, unknown);
+    let is_convertible = structural::is_convertible(schema.value());
+    if is_convertible {
+        structural::structural(&schema);
+        if schema.faults().count() == before {
+            defaults::defaults(&schema, allowed.unknown);
+        }
     }
-    Walk { is_root: true, in_metadata: false, no_defaults: None }.schema(&schema);
+    let rules = Rules::new(allowed.costs);
+    let is_structural = is_convertible && schema.faults().count() == before;
+    Walk {
+        is_root: true,
+        in_metadata: false,
+        no_defaults: None,
+        uncorrelatable: None,
+        elements: Some(1),
+        rules: is_structural.then_some(&rules),
+    }
+    .schema(&schema);
+    rules.report(&schema);
 }
 
 fn at_root(validation: &At<'_, '_>, schema: &At<'_, '_>) {
@@ -70,6 +83,7 @@ fn at_root(validation: &At<'_, '_>, schema: &At<'_, '_>) {
         validation.with(schema.get("type")).shown("openAPIV3Schema.type").invalid_text(
             "only \"object\" is allowed as the type at the root of the schema if the status subresource is enabled",
         );
+        return;
     }
     let others = schema.map().into_iter().flatten();
     if others.filter(|(name, value)| !is_zero(value) && !AT_ROOT.contains(&name.as_str())).count() > 0 {
@@ -106,6 +120,12 @@ struct Walk<'a> {
     in_metadata: bool,
     /// Why defaults are refused here.
     no_defaults: Option<&'a str>,
+    /// The list around it whose elements cannot be told from what they were.
+    uncorrelatable: Option<&'a str>,
+    /// How often the value can stand in an object, if that is bounded.
+    elements: Option<u64>,
+    /// Where rules are judged.
+    rules: Option<&'a Rules>,
 }
 
 impl Walk<'_> {
@@ -121,17 +141,13 @@ impl Walk<'_> {
             );
         }
         self.properties(schema);
-        let below = Self { is_root: false, ..self };
-        below.schema(&schema.field("not"));
+        let logic = Self { is_root: false, rules: None, ..self };
+        logic.schema(&schema.field("not"));
         for list in ["allOf", "oneOf", "anyOf"] {
-            schema.field(list).items().for_each(|one| below.schema(&one));
+            schema.field(list).items().for_each(|one| logic.schema(&one));
         }
-        schema.field("definitions").entries().for_each(|(_, one)| below.schema(&one));
-        let items = schema.field("items");
-        match items.value() {
-            Value::Array(_) => items.items().for_each(|one| below.schema(&one)),
-            _ => below.schema(&items),
-        }
+        schema.field("definitions").entries().for_each(|(_, one)| logic.schema(&one));
+        self.items(schema);
         let preserve = schema.field("x-kubernetes-preserve-unknown-fields");
         if preserve.is_false() {
             preserve.invalid("must be true or undefined");
@@ -141,14 +157,47 @@ impl Walk<'_> {
         list_keys(schema);
         identified_items(schema);
         validations(schema);
-        pattern(schema);
-        if schema.faults().count() == before {
-            let root = if self.is_root { Root::Whole } else { Root::Part };
-            rules(schema, root);
+        if schema.faults().count() == before
+            && let Some(rules) = self.rules
+        {
+            rules.judge(schema, self.is_root, self.elements, self.uncorrelatable);
         }
     }
 
+    fn items(self, schema: &At<'_, '_>) {
+        let items = schema.field("items");
+        if !items.is_set() {
+            return;
+        }
+        let path;
+        let uncorrelatable = match (self.uncorrelatable, schema.get_text("x-kubernetes-list-type")) {
+            (None, "map") => None,
+            (Some(known), _) => Some(known),
+            _ => {
+                path = schema.path();
+                Some(path.as_str())
+            }
+        };
+        let below = Walk { is_root: false, uncorrelatable, elements: self.elements_below(schema), ..self };
+        match items.value() {
+            Value::Array(_) => items.items().for_each(|one| below.schema(&one)),
+            _ => below.schema(&items),
+        }
+    }
+
+    /// How often a value below the schema can stand in an object.
+    fn elements_below(self, schema: &At<'_, '_>) -> Option<u64> {
+        let bound = |name: &str| schema.get(name).as_i64().map(|max| u64::try_from(max).unwrap_or(0));
+        let most = match schema.get_text("type") {
+            "object" if schema.has("additionalProperties") => bound("maxProperties"),
+            "array" => bound("maxItems"),
+            _ => Some(1),
+        };
+        Some(self.elements?.saturating_mul(most?))
+    }
+
     fn properties(self, schema: &At<'_, '_>) {
+        let elements = self.elements_below(schema);
         let (more, properties) = (schema.field("additionalProperties"), schema.field("properties"));
         if more.is_set() {
             if !properties.is_empty() && !more.is_true() {
@@ -157,7 +206,7 @@ impl Walk<'_> {
             let why = "inside additionalProperties applying to object metadata";
             let no_defaults = if self.in_metadata { Some(why) } else { self.no_defaults };
             if more.value().is_object() {
-                Walk { is_root: false, no_defaults, ..self }.schema(&more);
+                Walk { is_root: false, no_defaults, elements, ..self }.schema(&more);
             }
         }
         let embedded = schema.field("x-kubernetes-embedded-resource").is_true();
@@ -166,7 +215,7 @@ impl Walk<'_> {
             let in_metadata = self.in_metadata || (of_metadata && (self.is_root || embedded));
             let why = format!("in top-level {name}");
             let no_defaults = if of_metadata && self.is_root { Some(why.as_str()) } else { self.no_defaults };
-            Walk { is_root: false, in_metadata, no_defaults }.schema(&property);
+            Walk { is_root: false, in_metadata, no_defaults, elements, ..self }.schema(&property);
         }
     }
 
@@ -323,43 +372,11 @@ fn identified_items(schema: &At<'_, '_>) {
     }
 }
 
-/// Rules that do not compile.
-fn rules(schema: &At<'_, '_>, root: Root) {
-    let all = schema.field("x-kubernetes-validations");
-    if all.is_empty() {
+fn validations(schema: &At<'_, '_>) {
+    if schema.get("x-kubernetes-validations").is_null() {
         return;
     }
     let compiled = Schema::structure(schema.value());
-    for one in all.items() {
-        let shown = || {
-            let part = |name: &str| one.get(name).clone();
-            let text = |name: &str| one.get_text(name);
-            json!({"Rule": text("rule"), "Message": text("message"), "MessageExpression": text("messageExpression"),
-                "Reason": part("reason"), "FieldPath": text("fieldPath"), "OptionalOldSelf": part("optionalOldSelf")})
-        };
-        match refused(one.value(), &compiled, root) {
-            None => {}
-            Some(Refused::Rule(why)) => one.field("rule").invalid_as(shown(), why),
-            Some(Refused::Message(why)) => one.field("messageExpression").invalid_as(shown(), why),
-            Some(Refused::Optional) => {
-                one.field("optionalOldSelf").invalid("may not be set if oldSelf is not used in rule");
-            }
-        }
-    }
-}
-
-fn pattern(schema: &At<'_, '_>) {
-    let pattern = schema.field("pattern");
-    if !pattern.is_empty()
-        && let Err(error) = crate::custom::schema::pattern(pattern.text())
-    {
-        let why = error.to_string();
-        let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        pattern.invalid_text(format!("must be a valid regular expression, but isn't: {why}"));
-    }
-}
-
-fn validations(schema: &At<'_, '_>) {
     const REASONS: &[&str] =
         &["FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired"];
     let blank = |at: &At<'_, '_>| !at.is_empty() && at.text().trim().is_empty();
@@ -385,6 +402,9 @@ fn validations(schema: &At<'_, '_>) {
         }
         if breaks(path.text()) {
             path.invalid_text("must not contain line breaks");
+        }
+        if !path.is_empty() && field_path::follow(path.text(), &compiled, Brackets::Allowed).is_err() {
+            path.invalid_text("must be a valid path");
         }
     }
 }

@@ -14,6 +14,28 @@ enum Level {
     Field,
 }
 
+/// Whether a schema says only what a structural one can say at all. What it says else is judged where it stands
+/// (`validateUnsupportedFields` of `convert.go`).
+pub(super) fn is_convertible(schema: &Value) -> bool {
+    let is_unsupported = |(name, value): (&String, &Value)| match name.as_str() {
+        "id" | "$schema" | "$ref" | "patternProperties" | "dependencies" | "definitions" => {
+            !is_nothing(value)
+        }
+        "additionalItems" => !value.is_null(),
+        "items" => value.as_array().is_some_and(|list| !list.is_empty()),
+        "x-kubernetes-preserve-unknown-fields" => *value == Value::Bool(false),
+        _ => false,
+    };
+    let Some(fields) = schema.as_object() else { return true };
+    let below = fields.iter().all(|(name, value)| match name.as_str() {
+        "properties" => value.as_object().is_none_or(|all| all.values().all(is_convertible)),
+        "allOf" | "anyOf" | "oneOf" => value.as_array().is_none_or(|all| all.iter().all(is_convertible)),
+        "items" | "additionalProperties" | "not" => is_convertible(value),
+        _ => true,
+    });
+    below && !fields.iter().any(is_unsupported)
+}
+
 /// Judges the whole schema.
 pub(super) fn structural(schema: &At<'_, '_>) {
     let faults = schema.faults();
@@ -38,8 +60,7 @@ fn invariants(schema: &At<'_, '_>, level: Level) {
     }
     schema.field("properties").entries().for_each(|(_, property)| invariants(&property, Level::Field));
     let more = schema.field("additionalProperties");
-    let has_more = more.value().is_object() || more.is_true();
-    if has_more && level == Level::Root {
+    if more.is_set() && level == Level::Root {
         more.forbidden("must not be used at the root");
     }
     if more.value().is_object() {
@@ -47,7 +68,7 @@ fn invariants(schema: &At<'_, '_>, level: Level) {
     }
     extensions(schema);
     logic(schema, is_int_or_string(schema.get("anyOf")), starts_int_or_string(schema));
-    typed(schema, level, has_more);
+    typed(schema, level);
     metadata(schema, level);
 }
 
@@ -64,7 +85,7 @@ fn extensions(schema: &At<'_, '_>) {
 }
 
 /// Every place has a type, or says that it has none.
-fn typed(schema: &At<'_, '_>, level: Level, has_more: bool) {
+fn typed(schema: &At<'_, '_>, level: Level) {
     let kind = schema.field("type");
     let embedded = schema.field("x-kubernetes-embedded-resource").is_true();
     let preserves = schema.field("x-kubernetes-preserve-unknown-fields").is_true();
@@ -79,10 +100,9 @@ fn typed(schema: &At<'_, '_>, level: Level, has_more: bool) {
             Level::Field => "must not be empty for specified object fields",
         });
     }
-    if embedded && has_more {
-        schema
-            .field("additionalProperties")
-            .forbidden("must not be used if x-kubernetes-embedded-resource is set");
+    let more = schema.field("additionalProperties");
+    if embedded && more.is_set() {
+        more.forbidden("must not be used if x-kubernetes-embedded-resource is set");
     }
     if level == Level::Root && !kind.is_empty() && kind.text() != "object" {
         kind.invalid_text("must be object at the root");
@@ -153,6 +173,17 @@ fn logic(schema: &At<'_, '_>, skip_any: bool, skip_first: bool) {
     if not.is_set() {
         nested(&not, false, false);
     }
+    pattern(&schema.field("pattern"));
+}
+
+fn pattern(pattern: &At<'_, '_>) {
+    if !pattern.is_empty()
+        && let Err(error) = crate::custom::schema::pattern(pattern.text())
+    {
+        let why = error.to_string();
+        let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        pattern.invalid_text(format!("must be a valid regular expression, but isn't: {why}"));
+    }
 }
 
 /// Logic narrows values; it says nothing about structure.
@@ -180,7 +211,11 @@ fn nested(schema: &At<'_, '_>, skip_any: bool, skip_first: bool) {
         ("x-kubernetes-validations", "empty"),
     ] {
         let field = schema.field(name);
-        if field.is_set() && (state == "undefined" || !is_nothing(field.value())) {
+        let is_given = match name {
+            "additionalProperties" => field.is_set() && !field.is_false(),
+            _ => field.is_set() && (state == "undefined" || !is_nothing(field.value())),
+        };
+        if is_given {
             field.forbidden(format!("must be {state} to be structural"));
         }
     }

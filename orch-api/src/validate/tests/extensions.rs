@@ -270,6 +270,141 @@ fn schemas_say_what_kubernetes_takes() {
 }
 
 #[test]
+fn what_no_structural_schema_can_say_is_told_alone() {
+    schema_with(json!({"$ref": "#/x"}), &[&format!("{X}.$ref: Forbidden: $ref is not supported")]);
+    schema_with(
+        json!({"type": "object", "properties": {"y": {"type": "string", "pattern": "a("}}, "additionalProperties": false}),
+        &[
+            &format!(
+                r#"{X}.properties[y].pattern: Invalid value: "a(": must be a valid regular expression, but isn't: unclosed group"#
+            ),
+            &format!(
+                "{X}.additionalProperties: Forbidden: additionalProperties and properties are mutual exclusive"
+            ),
+        ],
+    );
+    created(
+        kind::CUSTOM_RESOURCE_DEFINITIONS,
+        version(json!({"schema": {"openAPIV3Schema": {"additionalProperties": false}}})),
+        &[
+            "spec.validation.openAPIV3Schema.additionalProperties: Forbidden: must not be used at the root",
+            "spec.validation.openAPIV3Schema.additionalProperties: Forbidden: additionalProperties and properties are mutual exclusive",
+        ],
+    );
+}
+
+#[test]
+fn rules_name_fields_and_compare_what_can_be_compared() {
+    let rule = |rule: Value| json!({"type": "object", "properties": {"y": {"type": "integer"}}, "x-kubernetes-validations": [rule]});
+    schema_with(rule(json!({"rule": "self.y > 1", "fieldPath": ".y"})), &[]);
+    schema_with(
+        rule(json!({"rule": "self.y > 1", "fieldPath": ".z"})),
+        &[&format!(
+            r#"{X}.x-kubernetes-validations[0].fieldPath: Invalid value: ".z": must be a valid path"#
+        )],
+    );
+    let list = |kind: &str| {
+        let item = json!({"type": "object", "required": ["k"], "properties": {"k": {"type": "string"}, "n": {"type": "integer",
+            "x-kubernetes-validations": [{"rule": "self >= oldSelf"}]}}});
+        json!({"type": "array", "maxItems": 5, "x-kubernetes-list-type": kind, "x-kubernetes-list-map-keys": ["k"], "items": item})
+    };
+    schema_with(list("map"), &[]);
+    let mut atomic = list("atomic");
+    atomic.as_object_mut().unwrap().remove("x-kubernetes-list-map-keys");
+    schema_with(
+        atomic,
+        &[&format!(
+            r#"{X}.items.properties[n].x-kubernetes-validations[0].rule: Invalid value: "self >= oldSelf": oldSelf cannot be used on the uncorrelatable portion of the schema within {X}"#
+        )],
+    );
+}
+
+#[test]
+fn rules_cost_what_their_schema_lets_them_cost() {
+    const ADVICE: &str = "(try simplifying the rule, or adding maxItems, maxProperties, and maxLength where arrays, maps, and \
+                          strings are declared)";
+    let list = |bound: Value| {
+        let rule = json!({"rule": "self.all(x, self.all(y, x == y))"});
+        merged(
+            json!({"type": "array", "items": {"type": "string"}, "x-kubernetes-validations": [rule]}),
+            bound,
+        )
+    };
+    let dear = format!(
+        "{X}.x-kubernetes-validations[0].rule: Forbidden: estimated rule cost exceeds budget by factor of more than 100x {ADVICE}"
+    );
+    let contributes = format!(
+        "{X}.x-kubernetes-validations[0].rule: Forbidden: contributed to estimated rule cost total exceeding cost limit for entire \
+         OpenAPIv3 schema"
+    );
+    let total = format!(
+        "spec.validation.openAPIV3Schema: Forbidden: x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema \
+         exceeds budget by factor of more than 100x {ADVICE}"
+    );
+    schema_with(list(json!({})), &[&dear, &contributes, &total]);
+    schema_with(list(json!({"maxItems": 20, "items": {"maxLength": 20}})), &[]);
+    // As often as there can be elements.
+    let each = json!({"rule": "self.contains('x')"});
+    let inner = json!({"type": "string", "maxLength": 100, "x-kubernetes-validations": [each]});
+    schema_with(json!({"type": "array", "maxItems": 1000, "items": inner}), &[]);
+    let inner = json!({"type": "string", "maxLength": 100_000, "x-kubernetes-validations": [each]});
+    schema_with(
+        json!({"type": "array", "maxItems": 1000, "items": inner}),
+        &[&format!(
+            "{X}.items.x-kubernetes-validations[0].rule: Forbidden: estimated rule cost exceeds budget by factor of 4.0x {ADVICE}"
+        )],
+    );
+    // What a definition had before it may keep.
+    let patch = |label: &str| {
+        let schema = json!({"schema": {"openAPIV3Schema": {"properties": {"spec": {"properties": {"x": {"type": "array",
+            "maxItems": 1000, "items": inner}}}}}}});
+        merged(version(schema), json!({"metadata": {"labels": {"a": label}}}))
+    };
+    updated(kind::CUSTOM_RESOURCE_DEFINITIONS, patch("b"), patch("c"), &[]);
+}
+
+#[test]
+fn expressions_of_policies_and_conditions_compile() {
+    let policy = kind::VALIDATING_ADMISSION_POLICIES;
+    let with = |validation: Value| json!({"spec": {"validations": [validation]}});
+    let (at, shown) =
+        ("spec.validations[0]", "compilation failed: ERROR: <input>:1:1: undeclared reference to");
+    created(
+        policy,
+        with(
+            json!({"expression": "object.spec.replicas > 1 && has(request.userInfo) && authorizer.path('/x').check('get').allowed()"}),
+        ),
+        &[],
+    );
+    created(
+        policy,
+        with(json!({"expression": "objekt.spec.replicas > 1", "messageExpression": "1"})),
+        &[
+            &format!(
+                "{at}.expression: Invalid value: \"objekt.spec.replicas > 1\": {shown} 'objekt' (in container '')\n | objekt.spec.replicas > 1\n | ^"
+            ),
+            &format!("{at}.messageExpression: Invalid value: \"1\": must evaluate to string"),
+        ],
+    );
+    created(
+        policy,
+        with(json!({"expression": "object.spec.replicas"})),
+        &[&format!("{at}.expression: Invalid value: \"object.spec.replicas\": must evaluate to bool")],
+    );
+    created(
+        policy,
+        with(json!({"expression": "params.x == 1"})),
+        &[&format!(
+            "{at}.expression: Invalid value: \"params.x == 1\": {shown} 'params' (in container '')\n | params.x == 1\n | ^"
+        )],
+    );
+    webhook_with(
+        json!({"matchConditions": [{"name": "a", "expression": "'x'"}]}),
+        &["webhooks[0].matchConditions[0].expression: Invalid value: \"'x'\": must evaluate to bool"],
+    );
+}
+
+#[test]
 fn the_root_of_a_schema_is_an_object_of_kubernetes() {
     let root = |patch: Value| version(json!({"schema": {"openAPIV3Schema": patch}}));
     let not = json!({"not": {"properties": {"y": {"minimum": 1}}}});
