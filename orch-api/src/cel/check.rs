@@ -6,7 +6,7 @@
 
 use super::parse::{Access, Binding, Each, Expr, Kind, Literal, Node};
 use super::signatures::called;
-use super::value::unescaped;
+use super::value::{type_named, unescaped};
 use super::{Fault, functions};
 use crate::custom::schema::{More, Schema, Type};
 
@@ -193,10 +193,9 @@ impl<'s> Walk<'s> {
             self.uses_old |= place == 1 && name == "oldSelf";
             return Ok(self.names[place].1.clone());
         }
-        match name {
-            "int" | "uint" | "double" | "bool" | "string" | "bytes" | "list" | "map" | "type"
-            | "null_type" => Ok(Ty::Plain("type")),
-            _ => Err(Fault::new(at, format!("undeclared reference to '{name}' (in container '')"))),
+        match type_named(name) {
+            Some(_) => Ok(Ty::Plain("type")),
+            None => Err(Fault::new(at, format!("undeclared reference to '{name}' (in container '')"))),
         }
     }
 

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::parse::{Access, Binding, Each, Expr, Kind, Literal, Node};
+use super::value::type_named;
 use super::{Input, Stop, Val, functions};
 use crate::custom::schema::Schema;
 
@@ -47,9 +48,10 @@ impl<'v> Scope<'v> {
             "self" => Ok(of(self.input.now)),
             "oldSelf" if self.input.is_optional => Ok(Val::Optional(self.input.before.map(of).map(Box::new))),
             "oldSelf" => self.input.before.map(of).ok_or_else(|| Stop::new("no such attribute(s): oldSelf")),
-            "int" | "uint" | "double" | "bool" | "string" | "bytes" | "list" | "map" | "type"
-            | "null_type" => Ok(Val::Type(type_named(name))),
-            _ => Err(Stop::new(format!("no such attribute(s): {name}"))),
+            name => match type_named(name) {
+                Some(name) => Ok(Val::Type(name)),
+                None => Err(Stop::new(format!("no such attribute(s): {name}"))),
+            },
         }
     }
 
@@ -60,12 +62,6 @@ impl<'v> Scope<'v> {
         self.names.truncate(before);
         answer
     }
-}
-
-fn type_named(name: &str) -> &'static str {
-    const NAMES: [&str; 10] =
-        ["int", "uint", "double", "bool", "string", "bytes", "list", "map", "type", "null_type"];
-    NAMES.into_iter().find(|known| *known == name).unwrap_or("dyn")
 }
 
 pub(super) fn eval<'v>(node: &'v Node, scope: &mut Scope<'v>) -> Answer<'v> {

@@ -54,7 +54,7 @@ const ALL: &[NamedFormat] = &[
 ];
 
 fn of(validity: Validity) -> Vec<String> {
-    validity.err().unwrap_or_default().into_iter().map(Into::into).collect()
+    validity.err().unwrap_or_default()
 }
 
 fn unless(is_valid: bool, why: &str) -> Vec<String> {

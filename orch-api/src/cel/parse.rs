@@ -249,7 +249,11 @@ impl Parser {
                     let arguments = self.list(")")?;
                     self.call(at, name, Some(node), arguments)?
                 } else {
-                    self.node(at, Expr::Select(Box::new(node), name, Access::Plain))?
+                    let expr = match type_named(&node.expr, &name) {
+                        Some(name) => Expr::Name(name),
+                        None => Expr::Select(Box::new(node), name, Access::Plain),
+                    };
+                    self.node(at, expr)?
                 };
             } else if self.takes("[?") {
                 let index = self.expression()?;
@@ -347,6 +351,15 @@ impl Parser {
         let expr = super::macros::expand(at, name, target, arguments)?;
         self.node(at, expr)
     }
+}
+
+/// Types whose names have dots.
+fn type_named(target: &Expr, name: &str) -> Option<String> {
+    let Expr::Select(first, second, Access::Plain) = target else { return None };
+    let is_type = matches!(&first.expr, Expr::Name(first) if first == "google")
+        && second == "protobuf"
+        && matches!(name, "Timestamp" | "Duration");
+    is_type.then(|| format!("google.protobuf.{name}"))
 }
 
 impl Expr {

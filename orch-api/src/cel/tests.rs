@@ -58,6 +58,7 @@ fn what_holds_is_true() {
         "self.spec.a__dash__b == 7 && self.spec.__namespace__ == 'ns'",
         "self.spec.since < timestamp('2027-01-01T00:00:00Z') && self.spec.since.getFullYear() == 2026",
         "self.spec.wait > duration('1m') && self.spec.wait.getSeconds() == 90",
+        "type(self.spec.since) == google.protobuf.Timestamp && type(self.spec.wait) == google.protobuf.Duration",
         "self.spec.port == 'http' && type(self.spec.port) == string",
         "self.spec.name.matches('^w[a-z]+$') && self.spec.name.upperAscii() == 'WEB' && 'a,b'.split(',') == ['a', 'b']",
         "'hello'.substring(1, 3) == 'el' && 'hello'.indexOf('l') == 2 && 'x'.replace('x', 'y') == 'y' && 'é'.size() == 1",

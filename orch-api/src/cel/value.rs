@@ -268,6 +268,25 @@ impl Number {
     }
 }
 
+/// The type of that name, if it is one.
+pub(super) fn type_named(name: &str) -> Option<&'static str> {
+    const NAMES: [&str; 12] = [
+        "int",
+        "uint",
+        "double",
+        "bool",
+        "string",
+        "bytes",
+        "list",
+        "map",
+        "type",
+        "null_type",
+        "google.protobuf.Duration",
+        "google.protobuf.Timestamp",
+    ];
+    NAMES.into_iter().find(|known| *known == name)
+}
+
 /// Words that CEL keeps for itself.
 pub(crate) const RESERVED: &[&str] = &[
     "true",

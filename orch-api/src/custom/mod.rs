@@ -54,7 +54,6 @@ pub(crate) struct CustomKind {
     /// Whether the definition is being deleted: nothing new is created.
     pub(crate) is_terminating: bool,
     /// Whether the definition was another one when objects may have been stored.
-    #[cfg_attr(not(feature = "rest"), expect(dead_code, reason = "in the process what is stored is read"))]
     was_changed: bool,
 }
 

