@@ -33,6 +33,8 @@ fn evaluate(text: &str, old: Option<&Value>) -> Result<bool, String> {
     let schema = Schema::structure(&schema());
     let this = Ty::of(&schema, Root::Whole);
     let program = Program::compile(text, &this, false, &Ty::BOOL).map_err(|why| format!("compile: {why}"))?;
+    // Whatever compiles has a cost.
+    let _ = program.cost(&schema, Root::Whole, false);
     let object = object();
     let input = Input { now: (&object, &schema), before: old.map(|old| (old, &schema)), is_optional: false };
     let mut budget = BUDGET;
