@@ -103,7 +103,10 @@ pub(crate) fn pod(template: &Value, key: &Key, owner: &OwnerReference) -> Value 
     metadata.insert("name".to_owned(), json!(&*key.name));
     metadata.insert("namespace".to_owned(), json!(&*key.namespace));
     metadata.insert("ownerReferences".to_owned(), json!([owner]));
-    json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]})
+    let mut pod = json!({"apiVersion": "v1", "kind": "Pod"});
+    pod["metadata"] = Value::Object(metadata);
+    pod["spec"] = template["spec"].clone();
+    pod
 }
 
 /// Sets a label in the metadata of an object or template.

@@ -105,13 +105,15 @@ impl Recorder {
         if !note.about.namespace.is_empty() {
             about["namespace"] = json!(&*note.about.namespace);
         }
-        json!({
+        let mut tree = json!({
             "apiVersion": "v1", "kind": "Event",
             "metadata": {"name": &*event.name, "namespace": &*event.namespace},
-            "involvedObject": about, "reason": &*note.reason, "message": note.message, "type": note.kind.as_str(),
+            "reason": &*note.reason, "message": note.message, "type": note.kind.as_str(),
             "source": {"component": &*self.component}, "reportingComponent": &*self.component, "reportingInstance": "",
             "firstTimestamp": now, "lastTimestamp": now, "count": 1,
-        })
+        });
+        tree["involvedObject"] = about;
+        tree
     }
 }
 

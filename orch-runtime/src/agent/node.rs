@@ -173,7 +173,7 @@ impl Node {
             return;
         }
         self.is_writing = true;
-        let write = Write::merge_status(key, json!({"status": status})).of(live.uid());
+        let write = Write::merge_status(key, Value::from_iter([("status", status)])).of(live.uid());
         out.push(command(if changed { Action::Node(write) } else { Action::Heartbeat(write) }));
     }
 

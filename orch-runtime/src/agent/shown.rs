@@ -77,9 +77,11 @@ impl Shown {
         let last =
             self.last.as_ref().map_or_else(|| json!({}), |exit| json!({"terminated": terminated(exit)}));
         let mut tree = json!({
-            "name": &*self.name, "state": state, "lastState": last, "ready": self.ready, "started": self.started,
-            "restartCount": self.restarts, "image": &*self.image, "imageID": &*self.image_id,
+            "name": &*self.name, "ready": self.ready, "started": self.started, "restartCount": self.restarts,
+            "image": &*self.image, "imageID": &*self.image_id,
         });
+        tree["state"] = state;
+        tree["lastState"] = last;
         if !self.id.is_empty() {
             tree["containerID"] = json!(&*self.id);
         }

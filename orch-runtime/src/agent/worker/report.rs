@@ -82,9 +82,10 @@ impl Worker {
             }
             return;
         }
-        let write = Write::merge_status(self.pod.key().clone(), json!({"status": status}))
-            .of(self.pod.uid())
-            .at(self.pod.revision());
+        // `json!` would write the whole status anew.
+        let patch = Value::Object([("status".to_owned(), status.clone())].into_iter().collect());
+        let write =
+            Write::merge_status(self.pod.key().clone(), patch).of(self.pod.uid()).at(self.pod.revision());
         self.report.under_way = Some(status);
         self.ask(out, Action::Status(write));
     }
