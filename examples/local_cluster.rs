@@ -131,7 +131,9 @@ async fn serve(cluster: &Cluster, options: &Options, key: TokenKey) -> Result<Se
     let server = Server::start(rest.clone(), env, address, &authority).await?;
     // Pods reach the API by the Service `kubernetes`, at an address of the cluster's own network.
     let inside = SocketAddr::new(cluster.network().node("kube-apiserver").await?, PORT);
-    Server::start(rest, env, inside, &authority).await?.publish(&*cluster.api()).await?;
+    let inside = Server::start(rest, env, inside, &authority).await?;
+    inside.publish(&*cluster.api()).await?;
+    inside.keep_published(cluster.api(), cluster.network().ranges().services);
     let admin = authority.client("kubernetes-admin", Some(MASTERS))?;
     server.write_kubeconfig(&options.kubeconfig, &authority, &admin)?;
     Ok(server)

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use crate::schema::{self, FaultReason, MAX_DEPTH, Type, TypeRef};
 
 /// In Kubernetes' words (`apimachinery/pkg/api/resource/quantity.go`).
-const NOT_A_QUANTITY: &str =
+pub(crate) const NOT_A_QUANTITY: &str =
     "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
 
 /// Conforms a tree, or a part of one, to its type.

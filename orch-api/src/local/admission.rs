@@ -1,7 +1,8 @@
 //! Admission as a default cluster has it: what depends on other objects, or changes objects for policy's sake.
 //!
 //! NamespaceLifecycle, LimitRanger, ServiceAccount where it is asked for, Priority, DefaultTolerationSeconds,
-//! DefaultStorageClass, TaintNodesByCondition, ResourceQuota (`quota.rs`), PodResizeValidator (`resize.rs`) (`plugin/pkg/admission`,
+//! DefaultStorageClass, DefaultIngressClass, TaintNodesByCondition, RuntimeClass (`runtime_class.rs`), ResourceQuota
+//! (`quota.rs`), PodResizeValidator (`resize.rs`) (`plugin/pkg/admission`,
 //! `apiserver/pkg/admission/plugin/namespace/lifecycle`). No web hooks.
 
 use orch_core::{Error, Key, Result, Revision, User, kind};
@@ -54,6 +55,7 @@ impl Of<'_> {
                 let spec = tree.make("spec");
                 self.priority(spec, facts).await?;
                 self.admit_change(tree);
+                self.runtime_class(tree.make("spec"), facts).await?;
             }
             kind if kind == kind::NODES => not_ready(tree.make("spec")),
             kind if kind == kind::PRIORITY_CLASSES => self.one_default(tree, facts).await?,
@@ -62,15 +64,23 @@ impl Of<'_> {
             }
             kind if kind == kind::PERSISTENT_VOLUME_CLAIMS => {
                 self.limit(tree, facts).await?;
-                let beta = "volume.beta.kubernetes.io/storage-class";
-                let annotated =
-                    tree["metadata"].object_at("annotations").is_some_and(|all| all.contains_key(beta));
+                let is_annotated = is_annotated(tree, "volume.beta.kubernetes.io/storage-class");
                 let spec = tree.make("spec");
-                if !annotated
+                if !is_annotated
                     && spec.at("storageClassName").is_none()
                     && let Some(class) = facts.default_storage_class().await?
                 {
                     spec.put("storageClassName", &*class);
+                }
+            }
+            kind if kind == kind::INGRESSES => {
+                let is_annotated = is_annotated(tree, "kubernetes.io/ingress.class");
+                let spec = tree.make("spec");
+                if !is_annotated
+                    && spec.at("ingressClassName").is_none()
+                    && let Some(class) = facts.default_ingress_class().await?
+                {
+                    spec.put("ingressClassName", &*class);
                 }
             }
             _ => {}
@@ -132,6 +142,10 @@ impl Of<'_> {
             _ => Ok(()),
         }
     }
+}
+
+fn is_annotated(tree: &Tree, name: &str) -> bool {
+    tree["metadata"].object_at("annotations").is_some_and(|all| all.contains_key(name))
 }
 
 /// A certificate is asked for by whoever asks (`pkg/registry/certificates/certificates/strategy.go`).

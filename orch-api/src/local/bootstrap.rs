@@ -33,22 +33,12 @@ impl LocalApi {
         self.load_services().await?;
         definitions::load(self).await?;
         super::quota::begin(self).await?;
-        let namespaces = NAMESPACES.iter().map(|name| {
-            let tree = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
-            Write::create_tree(kind::NAMESPACES, tree)
-        });
         let classes = SYSTEM_CLASSES.iter().map(|(name, value, description)| {
             let tree = json!({"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "value": value,
                 "description": description, "metadata": {"name": name}});
             Write::create_tree(kind::PRIORITY_CLASSES, tree)
         });
-        for answer in self.write(namespaces.chain(classes).collect()).await {
-            match answer {
-                Ok(_) | Err(Error::AlreadyExists { .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
+        make_absent(self, namespaces().chain(classes).collect()).await
     }
 
     async fn load_services(&self) -> Result<()> {
@@ -57,6 +47,36 @@ impl LocalApi {
         self.shared.services.rebuild(&specs);
         Ok(())
     }
+}
+
+fn namespaces() -> impl Iterator<Item = Write> {
+    NAMESPACES.iter().map(|name| {
+        let tree = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+        Write::create_tree(kind::NAMESPACES, tree)
+    })
+}
+
+/// Makes the namespaces of the system, unless they are there.
+///
+/// # Errors
+/// What the Api says.
+#[cfg(feature = "rest")]
+pub(crate) async fn make_namespaces(api: &dyn Api) -> Result<()> {
+    make_absent(api, namespaces().collect()).await
+}
+
+/// Makes objects, unless they are there.
+///
+/// # Errors
+/// What the Api says; some may be there then.
+pub(crate) async fn make_absent(api: &dyn Api, all: Vec<Write>) -> Result<()> {
+    for answer in api.write(all).await {
+        match answer {
+            Ok(_) | Err(Error::AlreadyExists { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 fn spec(object: &Object) -> Option<Tree> {

@@ -164,7 +164,8 @@ impl Of<'_> {
         }
         self.admit_change(fields);
         if let Some(spec) = self.service_spec(fields) {
-            services::families(spec, self.api.shared.services.family());
+            services::families(spec, self.api.shared.services.family())
+                .map_err(|faults| self.invalid(faults))?;
         }
         if self.is_stored(&new, stored, old) && managed.is_same(stored) {
             return Ok(Step::Done(stored.clone()));
@@ -273,7 +274,7 @@ fn part(
         }
         _ => {}
     }
-    if spec.get(field).is_some_and(Value::is_null) {
+    if spec.is_unset(field) {
         spec.remove(field);
     }
     Ok(Patched { tree: new, managers: managers.flatten() })

@@ -70,7 +70,8 @@ impl Of<'_> {
             }
         }
         if let Some(spec) = self.service_spec(fields) {
-            services::families(spec, self.api.shared.services.family());
+            services::families(spec, self.api.shared.services.family())
+                .map_err(|faults| self.invalid(faults))?;
         }
         self.validate(&tree, None, Subresource::None)?;
         if let Some(custom) = CustomKind::of(&info) {

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use orch_core::{Error, Key, KindInfo, Live, Object, Result, Revision, Select, Str, kind};
+use orch_core::{Error, Key, Kind, KindInfo, Live, Object, Result, Revision, Select, Str, kind};
 use serde_json::Value;
 
 use super::LocalApi;
@@ -128,21 +128,28 @@ impl<'a> Facts<'a> {
         Ok(default)
     }
 
-    /// The name of the class of claims that name none: the newest default one
+    /// The name of the class of claims that name none
     /// (`plugin/pkg/admission/storage/storageclass/setdefault/admission.go`).
     pub(super) async fn default_storage_class(&self) -> Result<Option<Str>> {
-        let page = self.api.shared.store.list(&Select::kind(kind::STORAGE_CLASSES), None, 0).await?;
+        let marks = [
+            "storageclass.kubernetes.io/is-default-class",
+            "storageclass.beta.kubernetes.io/is-default-class",
+        ];
+        self.newest_marked(kind::STORAGE_CLASSES, &marks).await
+    }
+
+    /// The name of the class of ingresses that name none (`plugin/pkg/admission/network/defaultingressclass/admission.go`).
+    pub(super) async fn default_ingress_class(&self) -> Result<Option<Str>> {
+        self.newest_marked(kind::INGRESS_CLASSES, &["ingressclass.kubernetes.io/is-default-class"]).await
+    }
+
+    /// The name of the newest object that an annotation marks as the default.
+    async fn newest_marked(&self, kind: Kind, marks: &[&str]) -> Result<Option<Str>> {
+        let page = self.api.shared.store.list(&Select::kind(kind), None, 0).await?;
         let is_default = |tree: &Value| {
             let annotations =
                 tree.object_at("metadata").and_then(|metadata| metadata.object_at("annotations"));
-            annotations.is_some_and(|annotations| {
-                [
-                    "storageclass.kubernetes.io/is-default-class",
-                    "storageclass.beta.kubernetes.io/is-default-class",
-                ]
-                .iter()
-                .any(|name| annotations.text(name) == "true")
-            })
+            annotations.is_some_and(|annotations| marks.iter().any(|name| annotations.text(name) == "true"))
         };
         let defaults = page.items.iter().filter(|object| is_default(&object.body_tree()));
         // Listed in order of name: of two of the same age the first wins.

@@ -24,6 +24,7 @@ mod quota;
 mod recent;
 mod removal;
 mod resize;
+mod runtime_class;
 pub(crate) mod scaled;
 mod service_account;
 mod settle;
@@ -48,6 +49,8 @@ use orch_core::{
 #[cfg(feature = "rest")]
 pub(crate) use self::admission::terminating;
 #[cfg(any(feature = "rest", feature = "remote"))]
+#[cfg(feature = "rest")]
+pub(crate) use self::bootstrap::{make_absent, make_namespaces};
 pub(crate) use self::create::REVISION_SET;
 use self::definitions::Definitions;
 use self::recent::Recent;

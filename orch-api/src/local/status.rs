@@ -1,4 +1,4 @@
-//! Changing the status of an object and nothing else, without decoding the rest.
+//! Changing the status of an object, and the metadata that may change with it, without decoding the rest.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::batch::{Commit, Of, Step};
 use super::managed::Managed;
-use super::metadata;
+use super::{metadata, removal};
 use crate::conform::{conform, malformed};
 use crate::convert;
 use crate::custom::CustomKind;
@@ -25,7 +25,12 @@ impl Of<'_> {
         }
         let patched = self.patched(&stored)?;
         let (patched, managers) = patched.map(|patched| (patched.tree, patched.managers)).unzip();
-        let Some(mut new) = self.new_status(&stored, patched)? else { return Ok(Step::Done(stored)) };
+        let metadata = self.new_metadata(&stored, patched.as_ref())?;
+        let mut new = match self.new_status(&stored, patched)? {
+            Some(new) => new,
+            None if metadata.is_some() => Value::clone(&stored.part_tree(Part::Status)),
+            None => return Ok(Step::Done(stored)),
+        };
         if let Some(ty) = self.strategy.part("status") {
             conform(&self.info, &mut new, ty, self.write.options.field_validation)
                 .map_err(|error| self.of_patch(error))?;
@@ -42,9 +47,12 @@ impl Of<'_> {
         }
         let managed = match managers.flatten() {
             Some(managers) => Managed::Now(managers),
-            None => self.tracked_status(&stored, &new)?,
+            None => self.tracked_status(&stored, &new, metadata.as_ref())?,
         };
-        let object = stored.with_status(&self.info, &new)?;
+        let mut object = stored.with_status(&self.info, &new)?;
+        if let Some(metadata) = &metadata {
+            object = object.with_part(&self.info, Part::Metadata, metadata)?;
+        }
         if object.same_content(&stored) && managed.is_same(&stored) {
             return Ok(Step::Done(stored));
         }
@@ -52,10 +60,52 @@ impl Of<'_> {
         // Who issues certificates must not be who approves them, however they write.
         let decides = self.info.kind == kind::CERTIFICATE_SIGNING_REQUESTS;
         if decides || self.write.options.field_validation != FieldValidation::Ignore {
-            self.judge(&stored, &new)?;
+            self.validate(
+                &whole(&stored, &new, metadata.as_ref()),
+                Some(&stored.tree()),
+                self.write.subresource,
+            )?;
         }
-        let answer = Live::spliced(object, Part::Status, Arc::new(new));
+        if metadata.is_none() {
+            let answer = Live::spliced(object, Part::Status, Arc::new(new));
+            return Ok(Commit::replace(answer, &stored).into());
+        }
+        let answer = Live::fresh(object, Arc::new(whole(&stored, &new, metadata.as_ref())));
+        if removal::is_due(self.strategy.row.deletion, &answer) {
+            return Ok(self.remove(&stored, answer));
+        }
         Ok(Commit::replace(answer, &stored).into())
+    }
+
+    /// The metadata as the client wants it, where it may change with the status; `None` when it stays. An update that says
+    /// nothing about field validation comes from a part of the cluster and means the status alone.
+    fn new_metadata(&self, stored: &Live, patched: Option<&Value>) -> Result<Option<Value>> {
+        let sent = match (&self.write.verb, patched) {
+            (_, Some(patched)) => patched.get("metadata").cloned(),
+            (Verb::Update(tree), None) if self.write.options.field_validation != FieldValidation::Ignore => {
+                tree.get("metadata").cloned()
+            }
+            (Verb::Patch(Patch::Merge(patch)), None) => {
+                let change = patch.get("metadata").cloned();
+                change.map(|change| merged(&stored.part_tree(Part::Metadata), change))
+            }
+            _ => None,
+        };
+        let Some(mut sent) = sent else { return Ok(None) };
+        crate::conform::metadata(&self.info, &mut sent, self.write.options.field_validation)
+            .map_err(|error| self.of_patch(error))?;
+        let old = stored.part_tree(Part::Metadata);
+        let mut new = Value::clone(&old);
+        if let (Some(fields), Some(sent)) = (new.as_object_mut(), sent.as_object()) {
+            for field in strategy::metadata_with_status(self.info.kind) {
+                if sent.is_unset(field) {
+                    fields.remove(*field);
+                } else {
+                    fields.copy_from(sent, field);
+                }
+            }
+        }
+        Ok((new != *old).then_some(new))
     }
 
     /// The status as the client wants it; `None` when the write says nothing about it.
@@ -94,13 +144,12 @@ impl Of<'_> {
     }
 
     /// The managed fields after a write that is no apply. The rest of the object is decoded only when it is tracked.
-    fn tracked_status(&self, stored: &Live, status: &Value) -> Result<Managed> {
+    fn tracked_status(&self, stored: &Live, status: &Value, metadata: Option<&Value>) -> Result<Managed> {
         if self.write.options.field_manager.is_none() && !self.is_untracked {
             return Ok(Managed::Kept);
         }
         let old = stored.tree();
-        let mut new = Value::clone(&old);
-        metadata::root(&self.info, &mut new)?.put("status", status.clone());
+        let new = whole(stored, status, metadata);
         Ok(self.tracked(Some((stored, &old)), &new, None))
     }
 
@@ -109,15 +158,6 @@ impl Of<'_> {
         let Verb::Patch(Patch::Merge(patch)) = &mut self.write.verb else { return Value::Null };
         let mut patch = Arc::unwrap_or_clone(std::mem::take(patch));
         patch.get_mut("status").map(Value::take).unwrap_or_default()
-    }
-
-    /// Judges the whole object with the new status. A client that says nothing about field validation is a part of the
-    /// cluster: its status fits the type, and is not worth decoding the rest for.
-    fn judge(&self, stored: &Live, status: &Value) -> Result<()> {
-        let old = stored.tree();
-        let mut new = Value::clone(&old);
-        metadata::root(&self.info, &mut new)?.put("status", status.clone());
-        self.validate(&new, Some(&old), self.write.subresource)
     }
 
     pub(super) fn same_name(&self, tree: &Value) -> Result<()> {
@@ -131,4 +171,16 @@ impl Of<'_> {
             format!("the name of the object ({name}) does not match the name on the URL ({key})"),
         ))
     }
+}
+
+/// The whole object with another status, and other metadata if there is any.
+fn whole(stored: &Live, status: &Value, metadata: Option<&Value>) -> Value {
+    let mut tree = Value::clone(&stored.tree());
+    if let Some(fields) = tree.as_object_mut() {
+        fields.put("status", status.clone());
+        if let Some(metadata) = metadata {
+            fields.put("metadata", metadata.clone());
+        }
+    }
+    tree
 }

@@ -3,6 +3,8 @@
 //! After `apiserver/pkg/authorization/authorizer/interfaces.go`, `endpoints/filters/{authorization,impersonation}.go`.
 //! Invariant: a request that no authorizer allows reaches no object.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use http::{HeaderMap, HeaderValue};
 use orch_core::{Str, User, names};
@@ -129,6 +131,13 @@ pub enum Decision {
 pub trait Authorizer: Send + Sync + 'static {
     /// Whether `user` may do that. Dropping the future is safe.
     async fn authorize(&self, user: &User, what: &Attributes) -> Decision;
+
+    /// Why it allows that to `user`, for whoever asks whether it does; empty when there is nothing to say. Dropping the future is
+    /// safe.
+    async fn reason(&self, user: &User, what: &Attributes) -> String {
+        let _ = (user, what);
+        String::new()
+    }
 
     /// The rules, as roles have them, by which it allows things to `user` in a namespace: nobody who writes roles gives more
     /// than that. Those that it does not work by are none. Dropping the future is safe.
@@ -284,9 +293,7 @@ pub(super) async fn acting(
     let uid = uids.into_iter().next().filter(|uid| !uid.is_empty());
     let Some(name) = names.first().filter(|name| !name.is_empty()) else {
         if !groups.is_empty() || uid.is_some() || !extra.is_empty() {
-            return Err(Status::bad_request(
-                "requested impersonation of a group or uid without impersonating a user",
-            ));
+            return Err(Status::bad_request(without_name(&groups, uid.as_deref(), &extra)));
         }
         return Ok(user);
     };
@@ -322,6 +329,28 @@ pub(super) async fn acting(
     Ok(authenticated(acting))
 }
 
+/// What is said to who asks for a part of a user without the name, with what was asked as Go shows it
+/// (`endpoints/filters/impersonation/constrained_impersonation.go`).
+fn without_name(groups: &[String], uid: Option<&str>, extra: &[(String, String)]) -> String {
+    let list = |all: Vec<&String>| {
+        let all: Vec<String> = all.into_iter().map(|text| format!("{text:?}")).collect();
+        if all.is_empty() { "[]string(nil)".to_owned() } else { format!("[]string{{{}}}", all.join(", ")) }
+    };
+    let mut by_key: BTreeMap<&String, Vec<&String>> = BTreeMap::new();
+    for (key, value) in extra {
+        by_key.entry(key).or_default().push(value);
+    }
+    let entries: Vec<String> =
+        by_key.into_iter().map(|(key, values)| format!("{key:?}:{}", list(values))).collect();
+    let extra = if entries.is_empty() { "(nil)".to_owned() } else { format!("{{{}}}", entries.join(", ")) };
+    format!(
+        "requested &user.DefaultInfo{{Name:\"\", UID:{:?}, Groups:{}, Extra:map[string][]string{extra}}} without \
+         impersonating a user name",
+        uid.unwrap_or_default(),
+        list(groups.iter().collect())
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -351,7 +380,15 @@ mod tests {
         let jane = acting(&Masters, admin(), &headers).await.unwrap();
         assert_eq!((&*jane.uid, &*jane.extra["example.com/scope"][0]), ("u1", "all"));
         headers.remove("impersonate-user");
-        assert_eq!(acting(&Masters, admin(), &headers).await.unwrap_err().code(), 400);
+        let refused = acting(&Masters, admin(), &headers).await.unwrap_err();
+        assert_eq!(
+            (refused.code(), refused.message()),
+            (
+                400,
+                "requested &user.DefaultInfo{Name:\"\", UID:\"u1\", Groups:[]string{\"team\"}, \
+                 Extra:map[string][]string{\"example.com/scope\":[]string{\"all\"}}} without impersonating a user name"
+            )
+        );
     }
 
     #[tokio::test]

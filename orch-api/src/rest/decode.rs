@@ -14,7 +14,8 @@ use serde_json::map::Entry;
 use serde_json::{Map, Number, Value};
 
 use super::negotiate::Sent;
-use super::protobuf;
+use super::status::Status;
+use super::{go_json, protobuf};
 use crate::manifest;
 use crate::schema::{Definition, MAX_DEPTH, Type, TypeRef};
 
@@ -24,8 +25,11 @@ const MAX_FAULTS: usize = 100;
 /// Bytes of all strict faults together: each names a path, and a key of it may be as long as the body.
 const MAX_FAULT_BYTES: usize = 64 << 10;
 
-/// Bytes of a body that cannot be read that the answer shows.
+/// Characters of a path that is told when all are too long together.
 const PREVIEW: usize = 200;
+
+/// Bytes of a body that cannot be read that the answer shows (`summarizeData` of `endpoints/handlers/rest.go`).
+const SUMMARY: usize = 30;
 
 /// A body that could be read.
 #[derive(Debug, Default)]
@@ -35,6 +39,26 @@ pub(super) struct Decoded {
     pub(super) strict: Vec<String>,
     /// Why the tree does not fit its type.
     pub(super) misfit: Option<String>,
+}
+
+/// The answer to a body that cannot be read.
+pub(super) fn unrecognized(kind: &str, why: &str, body: &[u8]) -> Status {
+    let shown = &body[..body.len().min(SUMMARY)];
+    let shown = match shown.first() {
+        None => "<empty>".to_owned(),
+        Some(b'{') => String::from_utf8_lossy(shown).into_owned(),
+        Some(_) => shown.iter().map(|byte| format!("{byte:02x}")).collect(),
+    };
+    let more = if body.len() > SUMMARY { " ..." } else { "" };
+    Status::bad_request(format!(
+        "the object provided is unrecognized (must be of type {kind}): {why} ({shown}{more})"
+    ))
+}
+
+/// What is wrong with a text in which not even the type of the object can be found.
+pub(super) fn typeless(sent: Sent, why: &str) -> String {
+    let prefix = if sent == Sent::Json { "couldn't get version/kind; json parse error: " } else { "" };
+    format!("{prefix}{why}")
 }
 
 /// Reads a body of a type; without a type only duplicates are found.
@@ -66,13 +90,7 @@ fn json_of(text: &[u8], ty: Option<TypeRef>) -> Result<Decoded, String> {
     let found = walk.found.into_inner();
     match tree {
         Ok(tree) => Ok(Decoded { tree, strict: found.strict, misfit: found.misfit }),
-        Err(error) => {
-            let shown = String::from_utf8_lossy(&text[..text.len().min(PREVIEW)]).into_owned();
-            Err(format!(
-                "couldn't get version/kind; json parse error: {} ({shown})",
-                super::go_json::explain(text, &error)
-            ))
-        }
+        Err(error) => Err(go_json::explain(text, &error)),
     }
 }
 
@@ -88,9 +106,13 @@ fn read<'de, R: Read<'de>>(
 /// One document of YAML.
 fn yaml(text: &[u8]) -> Result<Value, String> {
     manifest::document(text).map_err(|errors| {
-        let all: Vec<_> =
-            errors.iter().map(|error| format!("line {}: {}", error.at.line, error.reason)).collect();
-        format!("couldn't get version/kind; json parse error: yaml: {}", all.join(", "))
+        // The first line goes without its number, as upstream's parser has it.
+        let told = |error: &manifest::Error| match error.at.line {
+            1 => error.reason.to_string(),
+            line => format!("line {line}: {}", error.reason),
+        };
+        let all: Vec<_> = errors.iter().map(told).collect();
+        format!("yaml: {}", all.join(", "))
     })
 }
 
@@ -175,6 +197,11 @@ impl Walk {
             };
             found.misfit = Some(format!("json: cannot unmarshal {got} into {place} of type {}", go_type(ty)));
         }
+    }
+
+    /// The value is one that its type cannot read, as the type itself puts it.
+    fn unreadable(&self, why: String) {
+        self.found.borrow_mut().misfit.get_or_insert(why);
     }
 }
 
@@ -311,6 +338,11 @@ impl<'de> Visitor<'de> for Seed<'_> {
             use Type::{Bytes, IntOrString, MicroTime, Quantity, String, Time};
             matches!(ty, String | Bytes | Time | MicroTime | Quantity | IntOrString)
         });
+        if let Shape::Of(ty) = self.shape
+            && let Some(why) = go_json::unreadable(ty, value)
+        {
+            self.walk.unreadable(why);
+        }
         Ok(Value::String(value.to_owned()))
     }
 
@@ -429,8 +461,26 @@ mod tests {
                 r#"{"metadata":{"labels":{"a.b/c[0]":1}}}"#,
                 "json: cannot unmarshal number into Go struct field ObjectMeta.metadata.labels of type string",
             ),
+            (
+                r#"{"spec":{"nodeSelector":{"a":"b"},"containers":[{},{"resources":{"limits":{"cpu":"many"}},"name":1}]}}"#,
+                "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'",
+            ),
         ] {
             assert_eq!(pod(text).misfit.as_deref(), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_body_that_cannot_be_read_is_shown_in_part() {
+        for (body, shown) in [
+            ("", "why (<empty>)"),
+            ("[]", "why (5b5d)"),
+            ("{\"a\":", "why ({\"a\":)"),
+            ("{234567890123456789012345678901", "why ({23456789012345678901234567890 ...)"),
+        ] {
+            let told = unrecognized("Pod", "why", body.as_bytes());
+            let message = format!("the object provided is unrecognized (must be of type Pod): {shown}");
+            assert_eq!(told.message(), message, "{body}");
         }
     }
 
@@ -440,7 +490,7 @@ mod tests {
         let decoded = decode(text, Sent::Yaml, lookup("", "v1", "ConfigMap")).unwrap();
         assert_eq!(decoded.tree, json!({"metadata": {"name": true}}));
         assert!(decoded.misfit.unwrap().contains("cannot unmarshal bool"));
-        assert!(decode(b"a: [", Sent::Yaml, None).unwrap_err().contains("json parse error"));
+        assert!(decode(b"a: [", Sent::Yaml, None).unwrap_err().starts_with("yaml: "));
     }
 
     proptest! {

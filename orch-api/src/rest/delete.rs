@@ -4,14 +4,14 @@
 
 use bytes::Bytes;
 use orch_core::{
-    ApiExt, DeleteOptions, DryRun, Error, Fault, FaultKind, Live, Precondition, Propagation, Verb, Write,
-    kind,
+    ApiExt, DeleteOptions, DryRun, Error, Fault, FaultKind, Live, Precondition, Propagation, Revision, Verb,
+    Write, kind,
 };
 use serde_json::Value;
 
 use super::body::{self, Answer};
 use super::call::Call;
-use super::decode::decode;
+use super::decode::{decode, typeless};
 use super::negotiate;
 use super::output;
 use super::query::{ListOptions, dry_run};
@@ -64,13 +64,8 @@ fn read_options(call: &Call, body: &[u8]) -> Result<Options, Status> {
         let (uid, revision) = (given.text("uid"), given.text("resourceVersion"));
         options.precondition.uid = (!uid.is_empty()).then(|| uid.into());
         if !revision.is_empty() {
-            match revision.parse() {
-                Ok(revision) => options.precondition.revision = Some(revision),
-                Err(_) => faults.push(
-                    Fault::new(FaultKind::Invalid, "preconditions.resourceVersion", "must be a revision")
-                        .value(format!("{revision:?}")),
-                ),
-            }
+            // No object has a revision that is no number.
+            options.precondition.revision = Some(revision.parse().unwrap_or(Revision(u64::MAX)));
         }
     }
     if faults.is_empty() {
@@ -83,15 +78,16 @@ fn read_options(call: &Call, body: &[u8]) -> Result<Options, Status> {
 fn in_body(call: &Call, body: &[u8]) -> Result<Value, Status> {
     let encoding = negotiate::body(&call.request.headers)?;
     let ty = schema::lookup("", "v1", "DeleteOptions");
-    let refused = |why: &str| Status::bad_request(format!("could not parse the delete options: {why}"));
-    let decoded = decode(body, encoding, ty).map_err(|why| refused(&why))?;
+    let decoded = decode(body, encoding, ty).map_err(|why| Status::bad_request(typeless(encoding, &why)))?;
     match (decoded.misfit, decoded.tree.text("kind")) {
-        (Some(misfit), _) => Err(refused(&misfit)),
+        (Some(misfit), _) => Err(Status::bad_request(misfit)),
         (None, "" | "DeleteOptions") if decoded.tree.is_object() => Ok(decoded.tree),
-        _ => Err(Status::bad_request(format!(
-            "decoded object cannot be converted to DeleteOptions: it is a {:?}",
-            decoded.tree.text("kind")
-        ))),
+        (None, kind) => {
+            let version = decoded.tree.text("apiVersion");
+            let scheme = "pkg/apis/meta/internalversion/scheme/register.go:29";
+            let why = format!("no kind {kind:?} is registered for version {version:?} in scheme {scheme:?}");
+            Err(Status::bad_request(why))
+        }
     }
 }
 
@@ -135,22 +131,20 @@ pub(super) async fn one(call: Call, body: Bytes) -> Answer {
     output::object(&call, code, live.object())
 }
 
-/// Deletes what a list selects, one by one; what somebody else deletes meanwhile is passed over.
+/// Deletes what a list selects, one by one; what somebody else deletes meanwhile is passed over. The answer is the list, as it
+/// was before.
 pub(super) async fn collection(call: Call, body: Bytes) -> Answer {
     let options = read_options(&call, &body)?;
     let list = ListOptions::read(&call.request.query, &call.info, call.version(), call.served, false)?;
-    let mut listed = read::listed(&call, &list).await?;
+    let listed = read::listed(&call, &list).await?;
     let write =
         |object: &orch_core::Object| write(&call, &object.key().name, &object.key().namespace, &options);
     let writes: Vec<Write> = listed.items.iter().map(write).collect();
-    let mut items = Vec::with_capacity(writes.len());
     for answer in call.api.write(writes).await {
         match answer {
-            Ok(live) => items.push(live.into_object()),
-            Err(Error::NotFound { .. }) => {}
+            Ok(_) | Err(Error::NotFound { .. }) => {}
             Err(error) => return Err(call.failed(&error, Doing::Delete)),
         }
     }
-    listed.items = items;
     output::list(call, listed)
 }

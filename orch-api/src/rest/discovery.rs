@@ -16,6 +16,7 @@ use super::call::api_version;
 use super::negotiate::{self, Encoding};
 use super::review;
 use super::service::Shared;
+use super::status::Status;
 use crate::custom::CustomKind;
 use crate::{convert, schema};
 
@@ -123,14 +124,18 @@ pub(super) fn group_versions(registry: &Registry) -> Vec<(String, String)> {
     groups(registry).into_iter().flat_map(of).collect()
 }
 
-/// Whether there is such a group and version.
-pub(super) fn serves(registry: &Registry, group: &str, version: &str) -> bool {
-    let is_named = |info: &Arc<KindInfo>| {
-        info.kind.group() == group && info.versions.iter().any(|known| **known == *version)
-    };
-    registry.kinds().iter().any(is_named)
-        || converted(registry).any(|(form, _)| form.group == group && form.version == version)
-        || review::resources().any(|(known, known_version, _)| known == group && known_version == version)
+/// The answer to a path in a group that has no such version or resource: Kubernetes' own groups are known to its router
+/// (`apiserver/pkg/server/handler.go`), all others are not.
+///
+/// # Errors
+/// 404 with a status.
+pub(super) fn unserved(registry: &Registry, group: &str) -> Answer {
+    let is_own = |info: &Arc<KindInfo>| info.kind.group() == group && CustomKind::of(info).is_none();
+    let is_known = group.is_empty()
+        || registry.kinds().iter().any(is_own)
+        || converted(registry).any(|(form, _)| form.group == group)
+        || review::resources().any(|(known, ..)| known == group);
+    if is_known { Err(Status::no_resource()) } else { Ok(body::not_found()) }
 }
 
 fn resources(info: &KindInfo, version: &str) -> Vec<Resource> {
@@ -221,7 +226,7 @@ pub(super) fn answer(shared: &Shared, path: &[String], headers: &HeaderMap) -> A
             let found = groups.get(name).filter(|_| path[0] == "api" || !name.is_empty());
             match found.and_then(|versions| versions.iter().find(|(name, _)| name == version)) {
                 Some((_, resources)) => resource_list(name, version, resources),
-                None => return Ok(body::not_found()),
+                None => return unserved(shared.api.registry(), name),
             }
         }
         _ => return Ok(body::not_found()),
@@ -307,11 +312,7 @@ fn aggregated_group(name: &str, versions: &[(String, Vec<Resource>)]) -> Value {
             whole.map(|whole| aggregated_resource(name, version, whole, resources)).collect();
         json!({"version": version, "resources": all, "freshness": "Current"})
     };
-    let metadata = if name.is_empty() {
-        json!({"creationTimestamp": null})
-    } else {
-        json!({"name": name, "creationTimestamp": null})
-    };
+    let metadata = if name.is_empty() { json!({}) } else { json!({"name": name}) };
     json!({"metadata": metadata, "versions": versions.iter().map(version).collect::<Vec<_>>()})
 }
 

@@ -1,6 +1,86 @@
-//! What Go's JSON scanner says about a text that is not JSON (`encoding/json/scanner.go`).
+//! What Go's JSON scanner says about a text that is not JSON (`encoding/json/scanner.go`), and what Go's types say about a
+//! string that they cannot read (`time/format.go`, `encoding/base64/base64.go`).
 //!
-//! Not a decoder: `serde_json` decides whether a text is JSON. Invariant: any text gets some message.
+//! Not a decoder: `serde_json` decides whether a text is JSON, and the schema whether a string fits. Invariant: any text gets
+//! some message.
+
+use serde_json::Value;
+
+use crate::conform::NOT_A_QUANTITY;
+use crate::schema::{self, Type, TypeRef};
+
+/// What the type says of a string in the place of its value, if it cannot read it.
+pub(super) fn unreadable(ty: TypeRef, text: &str) -> Option<String> {
+    let explained: fn(&str) -> String = match ty.get() {
+        Type::Quantity => |_| NOT_A_QUANTITY.to_owned(),
+        Type::Time => |text| explain_time(text, "2006-01-02T15:04:05Z07:00"),
+        Type::MicroTime => |text| explain_time(text, "2006-01-02T15:04:05.000000Z07:00"),
+        Type::Bytes => |text| format!("illegal base64 data at input byte {}", illegal_byte(text)),
+        _ => return None,
+    };
+    (!schema::check(&Value::from(text), ty).is_empty()).then(|| explained(text))
+}
+
+/// The parts of Go's layouts of times: what they are called, how many digits they have.
+const TIME: [(&str, usize); 11] = [
+    ("2006", 4),
+    ("-", 0),
+    ("01", 2),
+    ("-", 0),
+    ("02", 2),
+    ("T", 0),
+    ("15", 2),
+    (":", 0),
+    ("04", 2),
+    (":", 0),
+    ("05", 2),
+];
+
+fn explain_time(text: &str, layout: &str) -> String {
+    let mut rest = text;
+    for (part, digits) in TIME {
+        let is_there = match digits {
+            0 => rest.starts_with(part),
+            count => rest.get(..count).is_some_and(|head| head.bytes().all(|byte| byte.is_ascii_digit())),
+        };
+        if !is_there {
+            return format!("parsing time {text:?} as {layout:?}: cannot parse {rest:?} as {part:?}");
+        }
+        rest = &rest[part.len()..];
+    }
+    let fraction = layout[19..].trim_end_matches("Z07:00");
+    let digits = rest.strip_prefix('.').map_or(0, |rest| rest.bytes().take_while(u8::is_ascii_digit).count());
+    if !fraction.is_empty() && digits + 1 < fraction.len() {
+        return format!("parsing time {text:?} as {layout:?}: cannot parse {rest:?} as {fraction:?}");
+    }
+    let zone = if digits > 0 { &rest[1 + digits..] } else { rest };
+    if zone == "Z" {
+        return format!("parsing time {text:?}: {} out of range", out_of_range(text));
+    }
+    format!("parsing time {text:?} as {layout:?}: cannot parse {zone:?} as \"Z07:00\"")
+}
+
+/// Which number of a time whose digits all stand in their places is too large.
+fn out_of_range(text: &str) -> &'static str {
+    let number = |at: usize| text[at..at + 2].parse::<u8>().unwrap_or_default();
+    match (number(5), number(11), number(14), number(17)) {
+        (0 | 13.., ..) => "month",
+        (_, 24.., ..) => "hour",
+        (_, _, 60.., _) => "minute",
+        (_, _, _, 60..) => "second",
+        _ => "day",
+    }
+}
+
+/// Where base64 breaks off: at the first character that is none of its own, or where the last group begins that is not whole.
+fn illegal_byte(text: &str) -> usize {
+    let is_known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'\r' | b'\n');
+    match text.bytes().position(|byte| !is_known(byte)) {
+        Some(at) if text.as_bytes()[at] != b'=' || at % 4 < 2 => at,
+        Some(at) => (at + 1).min(text.len()),
+        None => text.len() - text.len() % 4,
+    }
+}
 
 /// Go's message for the first character that does not fit; serde's own when Go would accept the text.
 pub(super) fn explain(text: &[u8], error: &serde_json::Error) -> String {
@@ -182,6 +262,26 @@ impl Scanner<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn strings_are_explained_as_gos_types_do() {
+        let time = "2006-01-02T15:04:05Z07:00";
+        for (text, expected) in [
+            ("abc", format!("parsing time \"abc\" as {time:?}: cannot parse \"abc\" as \"2006\"")),
+            ("2020-1-1", format!("parsing time \"2020-1-1\" as {time:?}: cannot parse \"1-1\" as \"01\"")),
+            (
+                "2020-01-01T00:00:00",
+                format!("parsing time \"2020-01-01T00:00:00\" as {time:?}: cannot parse \"\" as \"Z07:00\""),
+            ),
+            ("2020-13-01T00:00:00Z", "parsing time \"2020-13-01T00:00:00Z\": month out of range".to_owned()),
+            ("2021-02-29T00:00:00Z", "parsing time \"2021-02-29T00:00:00Z\": day out of range".to_owned()),
+        ] {
+            assert_eq!(explain_time(text, time), expected);
+        }
+        for (text, at) in [("!!", 0), ("YW!=", 2), ("abc", 0), ("YWJjYWI", 4), ("YQ=a", 3), ("Y===", 1)] {
+            assert_eq!(illegal_byte(text), at, "{text}");
+        }
+    }
 
     #[test]
     fn messages_are_gos() {

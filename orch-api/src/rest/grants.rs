@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::access::{Attributes, Decision, is_master};
 use super::call::Call;
+use super::signers;
 use super::status::{Doing, Status};
 use crate::tree::Get;
 
@@ -28,6 +29,7 @@ const MAX_RIGHTS: usize = 20_000;
 /// # Errors
 /// What the Api says; 403.
 pub(super) async fn write(call: &Call, write: Write, doing: Doing) -> Result<Live, Status> {
+    signers::check(call, &write).await?;
     let failed = |error: Error| call.failed(&error, doing);
     if call.info.kind.group() != GROUP || is_master(&call.request.user) {
         return call.api.one(write).await.map_err(failed);

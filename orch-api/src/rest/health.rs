@@ -65,11 +65,13 @@ async fn run(shared: &Shared, root: &str, query: &Query, only: Option<&str>) -> 
             found.push(Found { name: check.name().to_owned(), fault });
         }
     }
-    let known = |name: &&&str| {
-        ["ping", "log", "store"].contains(*name) || shared.checks.iter().any(|check| check.name() == **name)
-    };
-    let unknown = excluded.iter().filter(|name| !known(name)).map(|name| format!("{name:?}")).collect();
+    let unknown =
+        excluded.iter().filter(|name| !is_known(shared, name)).map(|name| format!("{name:?}")).collect();
     (found, unknown)
+}
+
+fn is_known(shared: &Shared, name: &str) -> bool {
+    ["ping", "log", "store"].contains(&name) || shared.checks.iter().any(|check| check.name() == name)
 }
 
 pub(super) async fn answer(shared: &Shared, root: &str, only: Option<&str>, query: &Query) -> Response<Body> {
@@ -78,6 +80,11 @@ pub(super) async fn answer(shared: &Shared, root: &str, only: Option<&str>, quer
         return body::not_found();
     }
     let mut text = String::new();
+    if only.is_none() {
+        for name in query.all("exclude").filter(|name| is_known(shared, name)) {
+            text.push_str(&format!("[+]{name} excluded: ok\n"));
+        }
+    }
     for Found { name, fault } in &found {
         match fault {
             None => text.push_str(&format!("[+]{name} ok\n")),

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use http::Response;
+use http::header::{CACHE_CONTROL, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, LOCATION, VARY};
 use orch_core::{KindInfo, Subresource};
 use serde_json::{Map, Value, json};
 
@@ -18,6 +19,7 @@ use self::descriptions::Descriptions;
 use super::body::{self, Body};
 use super::discovery::{hash, served};
 use super::negotiate::{self, Encoding};
+use super::query::Query;
 use super::service::Shared;
 use super::version::GIT_VERSION;
 use crate::custom::CustomKind;
@@ -29,7 +31,7 @@ const PATCH: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.Patch";
 ///
 /// # Errors
 /// 406 for any form but JSON.
-pub(super) fn v2(shared: &Shared, headers: &http::HeaderMap) -> body::Answer {
+pub(super) fn v2(shared: &Shared, headers: &HeaderMap) -> body::Answer {
     negotiate::objects(headers)?;
     let descriptions = Arc::new(Descriptions::read());
     let all = served(shared);
@@ -38,8 +40,9 @@ pub(super) fn v2(shared: &Shared, headers: &http::HeaderMap) -> body::Answer {
     Ok(body::tree(200, Encoding::Json, &v2::merged(GIT_VERSION, documents)))
 }
 
-/// Answers the index, or the document of `api/v1` or `apis/GROUP/VERSION`.
-pub(super) fn answer(shared: &Shared, path: &[String]) -> Response<Body> {
+/// Answers the index, or the document of `api/v1` or `apis/GROUP/VERSION`: at the address that has its hash it may be kept, and
+/// from an older hash the way leads to the newest (`kube-openapi/pkg/handler3/handler.go`).
+pub(super) fn answer(shared: &Shared, path: &[String], query: &Query, headers: &HeaderMap) -> Response<Body> {
     let all = served(shared);
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
     let place = match path[..] {
@@ -48,13 +51,47 @@ pub(super) fn answer(shared: &Shared, path: &[String]) -> Response<Body> {
         ["apis", group, version] if !group.is_empty() => (group, version),
         _ => return body::not_found(),
     };
-    match all.get(&(place.0.to_owned(), place.1.to_owned())) {
-        Some(kinds) => {
-            let descriptions = Arc::new(Descriptions::read());
-            body::tree(200, Encoding::Json, &document(place.0, place.1, kinds, &descriptions))
+    let (group, version) = place;
+    let Some(kinds) = all.get(&(group.to_owned(), version.to_owned())) else { return body::not_found() };
+    let hash = hash_of(version, kinds);
+    let asked = query.text("hash");
+    if !asked.is_empty() && asked != hash {
+        let mut moved = body::bytes(301, "text/html; charset=utf-8", "");
+        if let Ok(place) = HeaderValue::from_str(&url(group, version, &hash)) {
+            moved.headers_mut().insert(LOCATION, place);
         }
-        None => body::not_found(),
+        return moved;
     }
+    let tag = format!("\"{hash}\"");
+    let is_known = headers.get(IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
+    let mut response = if is_known {
+        body::bytes(304, "application/json", "")
+    } else {
+        let descriptions = Arc::new(Descriptions::read());
+        body::tree(200, Encoding::Json, &document(group, version, kinds, &descriptions))
+    };
+    let answered = response.headers_mut();
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
+        answered.insert(ETAG, tag);
+    }
+    if !asked.is_empty() {
+        answered.insert(VARY, HeaderValue::from_static("Accept"));
+        answered.insert(CACHE_CONTROL, HeaderValue::from_static("public, immutable"));
+    }
+    response
+}
+
+fn url(group: &str, version: &str, hash: &str) -> String {
+    format!("/openapi/v3/{}?hash={hash}", root(group, version))
+}
+
+/// It is another when the document is.
+fn hash_of(version: &str, kinds: &[Arc<KindInfo>]) -> String {
+    let names: Vec<&str> = kinds.iter().map(|info| &*info.name).collect();
+    let described = kinds.iter().filter_map(|info| CustomKind::of(info)?.version(version));
+    let described: Vec<String> = described.map(|version| version.tree.to_string()).collect();
+    let hash = hash(&format!("{GIT_VERSION} {} {}", names.join(" "), described.join(" ")));
+    hash.chars().filter(char::is_ascii_alphanumeric).collect()
 }
 
 fn root(group: &str, version: &str) -> String {
@@ -70,14 +107,8 @@ fn index(all: &Served) -> Value {
     let paths: Map<String, Value> = all
         .iter()
         .map(|((group, version), kinds)| {
-            let root = root(group, version);
-            let names: Vec<&str> = kinds.iter().map(|info| &*info.name).collect();
-            let described = kinds.iter().filter_map(|info| CustomKind::of(info)?.version(version));
-            let described: Vec<String> = described.map(|version| version.tree.to_string()).collect();
-            let hash: String = hash(&format!("{GIT_VERSION} {} {}", names.join(" "), described.join(" ")));
-            let hash: String = hash.chars().filter(char::is_ascii_alphanumeric).collect();
-            let url = format!("/openapi/v3/{root}?hash={hash}");
-            (root, json!({"serverRelativeURL": url}))
+            let url = url(group, version, &hash_of(version, kinds));
+            (root(group, version), json!({"serverRelativeURL": url}))
         })
         .collect();
     json!({"paths": paths})

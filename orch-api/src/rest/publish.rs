@@ -1,15 +1,56 @@
 //! Tells the cluster where its API server is: the Service `kubernetes`, its Endpoints and EndpointSlice, which no controller makes
-//! (`pkg/controlplane/controller/kubernetesservice`, `pkg/controlplane/reconcilers`).
+//! (`pkg/controlplane/controller/kubernetesservice`, `pkg/controlplane/reconcilers`), and keeps them and what else every
+//! API server keeps (`systemnamespaces`, `defaultservicecidr`, `pkg/registry/flowcontrol/ensurer`).
 //!
-//! Invariant: after it was told, the slice has this address and no other.
+//! Not the roles and the classes of priority: Kubernetes makes those when it starts and not again. Invariant: after it was told,
+//! the slice has this address and no other.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
-use orch_core::{Api, ApiExt, Error, Key, Result, Write, kind};
+use ipnet::IpNet;
+use orch_core::{Api, ApiExt, Env, Error, Key, Kind, Result, Revision, Write, kind};
 use serde_json::{Value, json};
+
+use super::start;
+use crate::local;
+use crate::merge::merged;
 
 const NAME: &str = "kubernetes";
 const NAMESPACE: &str = "default";
+
+/// How often the Service and the range of addresses are looked after.
+const EVERY: Duration = Duration::from_secs(10);
+
+/// Of so many turns one is for namespaces and flow schemas, too: a minute.
+const LONG_TURN: u32 = 6;
+
+/// Publishes again and again, until the environment ends. What fails is tried again at the next turn.
+pub(super) async fn keep(api: Arc<dyn Api>, env: Env, address: SocketAddr, services: IpNet) {
+    let mut turn = 0;
+    loop {
+        env.sleep(EVERY).await;
+        turn = (turn + 1) % LONG_TURN;
+        if let Err(error) = restore(&*api, &env, (address, services), turn == 0).await {
+            tracing::warn!(%error, "what every cluster has could not be kept");
+        }
+    }
+}
+
+async fn restore(
+    api: &dyn Api,
+    env: &Env,
+    (address, services): (SocketAddr, IpNet),
+    is_long: bool,
+) -> Result<()> {
+    if is_long {
+        local::make_namespaces(api).await?;
+        start::flow_control(api, env).await?;
+    }
+    publish(api, address).await?;
+    start::service_range(api, env, services).await
+}
 
 /// # Errors
 /// What the Api says; some of it may be done then, and may be done again.
@@ -20,14 +61,19 @@ pub(super) async fn publish(api: &dyn Api, address: SocketAddr) -> Result<()> {
 }
 
 /// Creates an object, or brings the one that is there into its state.
-async fn make(api: &dyn Api, kind: orch_core::Kind, tree: Value) -> Result<()> {
-    match api.one(Write::create_tree(kind, tree.clone())).await {
-        Err(Error::AlreadyExists { .. }) => {}
-        answer => return answer.map(drop),
-    }
+async fn make(api: &dyn Api, kind: Kind, tree: Value) -> Result<()> {
+    let key = Key::new(kind, NAMESPACE, NAME);
+    let stored = match api.get(&key, Revision::ZERO).await {
+        Ok(stored) => stored.tree(),
+        Err(Error::NotFound { .. }) => return api.one(Write::create_tree(kind, tree)).await.map(drop),
+        Err(error) => return Err(error),
+    };
     let mut patch = tree;
     patch.as_object_mut().map(|fields| fields.remove("metadata"));
-    api.one(Write::merge(Key::new(kind, NAMESPACE, NAME), patch)).await.map(drop)
+    if merged(&stored, patch.clone()) == *stored {
+        return Ok(());
+    }
+    api.one(Write::merge(key, patch)).await.map(drop)
 }
 
 fn service(address: SocketAddr) -> Value {
@@ -55,9 +101,7 @@ fn slice(address: SocketAddr) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use orch_core::Registry;
+    use orch_core::{Registry, Verb};
     use orch_store::MemStore;
 
     use super::*;
@@ -79,6 +123,47 @@ mod tests {
                 assert_eq!(service["spec"]["ports"][0]["targetPort"], port);
                 assert_eq!(service["metadata"]["labels"]["component"], "apiserver");
             }
+        });
+    }
+
+    #[test]
+    fn what_is_deleted_comes_back() {
+        orch_core::sim::run(1, |env| async move {
+            let registry = Arc::new(Registry::built_in());
+            let store = Arc::new(MemStore::new(Arc::clone(&registry)));
+            let api: Arc<dyn Api> = Arc::new(LocalApi::builder(store, env.clone(), registry).build());
+            let (address, services) = (([10, 0, 0, 1], 6443).into(), "10.96.0.0/12".parse().unwrap());
+            local::make_namespaces(&*api).await.unwrap();
+            publish(&*api, address).await.unwrap();
+            start::bootstrap(&*api, &env, services).await.unwrap();
+            let keeper = env.child("keeper");
+            let _task = keeper.spawn(keep(Arc::clone(&api), keeper.clone(), address, services));
+            let all = [
+                Key::new(kind::SERVICES, NAMESPACE, NAME),
+                Key::new(kind::ENDPOINT_SLICES, NAMESPACE, NAME),
+                Key::cluster(kind::SERVICE_CIDRS, NAME),
+                Key::cluster(kind::FLOW_SCHEMAS, "probes"),
+            ];
+            env.sleep(EVERY).await;
+            let before = api.list(&orch_core::Select::kind(kind::SERVICES), None, 0).await.unwrap();
+            for key in &all {
+                api.one(Write::new(key.clone(), Verb::Delete(orch_core::DeleteOptions::default())))
+                    .await
+                    .unwrap();
+            }
+            env.sleep(EVERY * 2).await;
+            let there = async |key: &Key| api.get(key, Revision::ZERO).await.is_ok();
+            for key in &all[..3] {
+                assert!(there(key).await, "{key} within ten seconds");
+            }
+            env.sleep(EVERY * LONG_TURN).await;
+            assert!(there(&all[3]).await, "flow schemas within a minute");
+            let after = api.list(&orch_core::Select::kind(kind::SERVICES), None, 0).await.unwrap();
+            assert_ne!(before.items[0].uid(), after.items[0].uid());
+            env.sleep(EVERY * LONG_TURN).await;
+            let later = api.list(&orch_core::Select::kind(kind::SERVICES), None, 0).await.unwrap();
+            assert_eq!(later.revision, after.revision, "nothing is written where nothing is missing");
+            env.shutdown().await;
         });
     }
 }

@@ -7,7 +7,7 @@
 use http::HeaderMap;
 use http::header::USER_AGENT;
 use orch_core::selector::{FieldSelector, FieldTerm, Selector};
-use orch_core::{DryRun, Fault, FaultKind, FieldValidation, KindInfo, Revision, WriteOptions};
+use orch_core::{DryRun, Fault, FaultKind, FieldValidation, Kind, KindInfo, Revision, WriteOptions, kind};
 
 use super::status::Status;
 use super::target::percent_decoded;
@@ -125,10 +125,17 @@ impl ListOptions {
             limit: u32::try_from(limit).unwrap_or(u32::MAX),
             page: query.text("continue").to_owned(),
             bookmarks: query.flag("allowWatchBookmarks"),
-            initial_events: query.optional_flag("sendInitialEvents"),
+            initial_events: initial_events(query, is_watch),
             timeout_secs: query.number("timeoutSeconds")?.and_then(|secs| u64::try_from(secs).ok()),
         })
     }
+}
+
+/// Whether a watch begins with the state: so it does when it says nothing, and nothing of where it begins
+/// (`apis/meta/internalversion/defaults.go`).
+fn initial_events(query: &Query, is_watch: bool) -> Option<bool> {
+    let says_nothing = query.text(MATCH).is_empty() && matches!(query.text("resourceVersion"), "" | "0");
+    query.optional_flag("sendInitialEvents").or((is_watch && says_nothing).then_some(true))
 }
 
 /// A selector of a form in the names of the stored one.
@@ -152,77 +159,124 @@ fn bad(error: &impl ToString) -> Status {
 pub(super) fn revision(query: &Query) -> Result<Option<Revision>, Status> {
     match query.text("resourceVersion") {
         "" => Ok(None),
-        text => match text.parse() {
-            Ok(revision) => Ok(Some(revision)),
-            Err(_) => Err(Status::bad_request(format!(
-                "invalid resource version: resourceVersion: Invalid value: {text:?}: \
-                 strconv.ParseUint: parsing {text:?}: invalid syntax"
+        text => match parse_uint(text) {
+            Ok(number) => Ok(Some(Revision(number))),
+            Err(why) => Err(Status::bad_request(format!(
+                "invalid resource version: resourceVersion: Invalid value: {text:?}: {why}"
             ))),
         },
     }
 }
 
-/// Kinds whose conversion names the field that it does not know, and no other
-/// (`pkg/apis/*/v1/conversion.go`); the rest have the generic message.
+/// A number, read as Go reads it.
+///
+/// # Errors
+/// What Go says to what is none.
+pub(super) fn parse_uint(text: &str) -> Result<u64, String> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let why = if is_number { "value out of range" } else { "invalid syntax" };
+    text.parse()
+        .ok()
+        .filter(|_| is_number)
+        .ok_or_else(|| format!("strconv.ParseUint: parsing {text:?}: {why}"))
+}
+
+/// Kinds in no namespace whose own conversion says so, too.
+const IN_NO_NAMESPACE: [Kind; 4] =
+    [kind::CERTIFICATE_SIGNING_REQUESTS, kind::NAMESPACES, kind::NODES, kind::RESOURCE_SLICES];
+
+/// Kinds whose conversion names the field that it does not know, and no other (`pkg/apis/*/v1/conversion.go`); the rest have the
+/// generic message.
 fn known_field(info: &KindInfo, version: &str, field: &str) -> Result<(), Status> {
     let custom = CustomKind::of(info).and_then(|custom| custom.version(version));
+    // Upstream finds replica sets by this field, but lets nobody ask.
+    let fields = if info.kind == kind::REPLICA_SETS { &[][..] } else { &info.selectable[..] };
     let is_known = match (field, custom) {
-        ("metadata.name", _) | ("metadata.namespace", None) => true,
+        ("metadata.name", _) => true,
+        ("metadata.namespace", None) => !IN_NO_NAMESPACE.contains(&info.kind),
         ("metadata.namespace", Some(_)) => info.is_namespaced(),
         (_, Some(version)) => version.selects(field),
-        (_, None) => info.selectable.iter().any(|known| &**known == field),
+        (_, None) => fields.iter().any(|known| &**known == field),
     };
     if is_known {
         return Ok(());
     }
-    Err(Status::bad_request(if custom.is_none() && info.selectable.is_empty() {
-        format!("{field:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
-    } else {
-        format!("field label not supported: {field}")
+    Err(Status::bad_request(match info.kind {
+        kind::JOBS => format!("field label {field:?} not supported for Job"),
+        kind::RESOURCE_SLICES => {
+            format!("field label not supported for resource.k8s.io/v1, Kind=ResourceSlice: {field}")
+        }
+        _ if custom.is_none() && fields.is_empty() => {
+            format!("{field:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
+        }
+        _ => format!("field label not supported: {field}"),
     }))
 }
 
+const MATCH: &str = "resourceVersionMatch";
+
 /// `ValidateListOptions` of `apis/meta/internalversion/validation/validation.go`.
 fn validate(query: &Query, is_watch: bool) -> Result<(), Status> {
-    const FIELD: &str = "resourceVersionMatch";
-    let forbidden = |field: &str, why: &str| Fault::new(FaultKind::Forbidden, field, why);
+    let faults = if is_watch { watch_faults(query) } else { list_faults(query) };
+    if faults.is_empty() { Ok(()) } else { Err(Status::invalid("ListOptions", "meta.k8s.io", "", &faults)) }
+}
+
+fn forbidden(field: &str, why: &str) -> Fault {
+    Fault::new(FaultKind::Forbidden, field, why)
+}
+
+fn unsupported_match(matching: &str, supported: &str) -> Fault {
+    let why = format!("supported values: {supported}");
+    Fault::new(FaultKind::NotSupported, MATCH, why).value(format!("{matching:?}"))
+}
+
+const WITH_CONTINUE: &str = "resourceVersionMatch is forbidden when continue is provided";
+
+fn list_faults(query: &Query) -> Vec<Fault> {
+    let (matching, revision) = (query.text(MATCH), query.text("resourceVersion"));
     let mut faults = Vec::new();
-    let (matching, revision) = (query.text(FIELD), query.text("resourceVersion"));
-    let initial = query.optional_flag("sendInitialEvents");
-    if let Some(initial) = initial {
-        if is_watch {
-            if matching != "NotOlderThan" {
-                let why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
-                faults.push(forbidden(FIELD, why));
-            }
-            tracing::trace!(initial, "initial events");
-        } else {
-            faults.push(forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"));
-        }
-    }
-    if !matching.is_empty() && initial.is_none() {
-        if is_watch {
-            faults.push(forbidden(FIELD, "resourceVersionMatch is forbidden for watch"));
-        }
+    if !matching.is_empty() {
         if revision.is_empty() {
-            faults.push(forbidden(
-                FIELD,
-                "resourceVersionMatch is forbidden unless resourceVersion is provided",
-            ));
+            let why = "resourceVersionMatch is forbidden unless resourceVersion is provided";
+            faults.push(forbidden(MATCH, why));
         }
-        if query.has("continue") && !query.text("continue").is_empty() {
-            faults.push(forbidden(FIELD, "resourceVersionMatch is forbidden when continue is provided"));
+        if !query.text("continue").is_empty() {
+            faults.push(forbidden(MATCH, WITH_CONTINUE));
         }
         if !matches!(matching, "Exact" | "NotOlderThan") {
-            let why = "supported values: \"Exact\", \"NotOlderThan\", \"\"";
-            faults.push(Fault::new(FaultKind::NotSupported, FIELD, why).value(format!("{matching:?}")));
+            faults.push(unsupported_match(matching, "\"Exact\", \"NotOlderThan\", \"\""));
         }
         if matching == "Exact" && revision == "0" {
             let why = "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"";
-            faults.push(forbidden(FIELD, why));
+            faults.push(forbidden(MATCH, why));
         }
     }
-    if faults.is_empty() { Ok(()) } else { Err(Status::invalid("ListOptions", "meta.k8s.io", "", &faults)) }
+    if query.has("sendInitialEvents") {
+        faults.push(forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"));
+    }
+    faults
+}
+
+fn watch_faults(query: &Query) -> Vec<Fault> {
+    let matching = query.text(MATCH);
+    let mut faults = Vec::new();
+    if query.has("sendInitialEvents") && matching != "NotOlderThan" {
+        let why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
+        faults.push(forbidden(MATCH, why));
+    }
+    if !matching.is_empty() {
+        if !query.has("sendInitialEvents") {
+            let why = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
+            faults.push(forbidden(MATCH, why));
+        }
+        if matching != "NotOlderThan" {
+            faults.push(unsupported_match(matching, "\"NotOlderThan\""));
+        }
+        if !query.text("continue").is_empty() {
+            faults.push(forbidden(MATCH, WITH_CONTINUE));
+        }
+    }
+    faults
 }
 
 /// Whether a patch is an apply, which names its manager itself and may be forced.
@@ -329,6 +383,12 @@ mod tests {
         let watch = "sendInitialEvents=1&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true";
         let options = list(watch, true).unwrap();
         assert_eq!((options.initial_events, options.bookmarks), (Some(true), true));
+        for (query, begins) in
+            [("", Some(true)), ("resourceVersion=0", Some(true)), ("resourceVersion=1", None)]
+        {
+            assert_eq!(list(query, true).unwrap().initial_events, begins, "{query}");
+            assert_eq!(list(query, false).unwrap().initial_events, None, "{query}");
+        }
     }
 
     #[test]
@@ -341,13 +401,51 @@ mod tests {
             ("resourceVersionMatch=Exact", false, 422, "unless resourceVersion is provided"),
             ("resourceVersionMatch=Exact&resourceVersion=0", false, 422, "forbidden for resourceVersion"),
             ("resourceVersionMatch=Nope&resourceVersion=1", false, 422, "Unsupported value: \"Nope\""),
-            ("resourceVersionMatch=Exact&resourceVersion=1", true, 422, "forbidden for watch"),
+            ("resourceVersionMatch=Exact&resourceVersion=1", true, 422, "for watch unless sendInitialEvents"),
+            (
+                "resourceVersionMatch=Exact&resourceVersion=1",
+                true,
+                422,
+                "supported values: \"NotOlderThan\"]",
+            ),
+            (
+                "sendInitialEvents=true&resourceVersionMatch=NotOlderThan&continue=a",
+                true,
+                422,
+                "when continue is provided",
+            ),
+            (
+                "sendInitialEvents=true&resourceVersionMatch=Exact",
+                false,
+                422,
+                "unless resourceVersion is provided, sendInitialEvents",
+            ),
             ("sendInitialEvents=true", true, 422, "requires setting resourceVersionMatch"),
             ("sendInitialEvents=true", false, 422, "sendInitialEvents is forbidden for list"),
         ] {
             let (found, message) = list(query, is_watch).expect_err(query);
             assert_eq!(found, code, "{query}");
             assert!(message.contains(part), "{query}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_field_that_is_not_known_is_told_in_the_words_of_its_kind() {
+        let generic = "is not a known field selector: only \"metadata.name\", \"metadata.namespace\"";
+        for (kind, field, expected) in [
+            (kind::CONFIG_MAPS, "data", format!("\"data\" {generic}")),
+            (kind::REPLICA_SETS, "status.replicas", format!("\"status.replicas\" {generic}")),
+            (kind::NODES, "metadata.namespace", "field label not supported: metadata.namespace".to_owned()),
+            (kind::JOBS, "a", "field label \"a\" not supported for Job".to_owned()),
+            (
+                kind::RESOURCE_SLICES,
+                "a",
+                "field label not supported for resource.k8s.io/v1, Kind=ResourceSlice: a".to_owned(),
+            ),
+        ] {
+            let info = Registry::built_in().get(kind).unwrap();
+            assert_eq!(known_field(&info, "v1", field).unwrap_err().message(), expected);
+            assert!(known_field(&info, "v1", "metadata.name").is_ok());
         }
     }
 

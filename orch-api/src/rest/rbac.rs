@@ -4,13 +4,14 @@
 //! What the roles for discovery and health allow everybody is [`Masters`]' to say and holds here too, whatever becomes of
 //! those roles. Invariant: roles only add; what cannot be read allows nothing.
 
+use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use orch_core::{Api, Error, Key, Kind, Revision, Select, User, kind};
 use serde_json::Value;
 
-use super::access::{Attributes, Authorizer, Decision, Masters};
+use super::access::{Attributes, Authorizer, Decision, Masters, is_master};
 use crate::tree::Get;
 
 /// An [`Authorizer`] by roles. It reads them at each request that is not an administrator's, so that a change counts at
@@ -60,39 +61,84 @@ impl Rbac {
         super::roles::make(&*self.api).await
     }
 
-    /// The rules that bindings of that kind give the user.
-    async fn given(&self, bindings: Kind, user: &User, namespace: &str) -> Result<Vec<Value>, Error> {
+    /// The rules that bindings of that kind give the user, and which binding gives them.
+    async fn given(&self, bindings: Kind, user: &User, namespace: &str) -> Result<Vec<Given>, Error> {
         let is_cluster_wide = bindings == kind::CLUSTER_ROLE_BINDINGS;
         let select = Select::kind(bindings);
         let select = if is_cluster_wide { select } else { select.namespace(namespace) };
-        let mut rules = Vec::new();
-        for binding in self.api.list(&select, None, 0).await?.items {
-            let tree = binding.body_tree();
-            let namespace = &*binding.key().namespace;
-            if !tree.list("subjects").iter().any(|subject| is(user, subject, namespace)) {
+        let mut given = Vec::new();
+        for object in self.api.list(&select, None, 0).await?.items {
+            let binding = object.body_tree();
+            let namespace = &*object.key().namespace;
+            let Some(subject) = binding.list("subjects").iter().position(|one| is(user, one, namespace))
+            else {
                 continue;
-            }
-            let reference = tree.at("roleRef").cloned().unwrap_or_default();
+            };
+            let reference = binding.at("roleRef").cloned().unwrap_or_default();
             let role = match reference.text("kind") {
                 "ClusterRole" => Key::cluster(kind::CLUSTER_ROLES, reference.text("name")),
                 "Role" if !is_cluster_wide => Key::new(kind::ROLES, namespace, reference.text("name")),
                 _ => continue,
             };
             match self.api.get(&role, Revision::ZERO).await {
-                Ok(role) => rules.extend(role.tree().list("rules").iter().cloned()),
+                Ok(role) => {
+                    let rules = role.tree().list("rules").to_vec();
+                    given.push(Given { binding, subject, rules });
+                }
                 Err(Error::NotFound { .. }) => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(rules)
+        Ok(given)
     }
 
-    async fn held(&self, user: &User, namespace: &str) -> Result<Vec<Value>, Error> {
-        let mut rules = self.given(kind::CLUSTER_ROLE_BINDINGS, user, namespace).await?;
+    async fn held(&self, user: &User, namespace: &str) -> Result<Vec<Given>, Error> {
+        let mut given = self.given(kind::CLUSTER_ROLE_BINDINGS, user, namespace).await?;
         if !namespace.is_empty() {
-            rules.extend(self.given(kind::ROLE_BINDINGS, user, namespace).await?);
+            given.extend(self.given(kind::ROLE_BINDINGS, user, namespace).await?);
         }
-        Ok(rules)
+        Ok(given)
+    }
+}
+
+/// What a binding gives a user.
+struct Given {
+    binding: Value,
+    /// Which of the binding's subjects the user is.
+    subject: usize,
+    rules: Vec<Value>,
+}
+
+impl Given {
+    fn covers(&self, what: &Attributes) -> bool {
+        self.rules.iter().any(|rule| covers(rule, what))
+    }
+}
+
+impl fmt::Display for Given {
+    /// As upstream describes it (`pkg/registry/rbac/validation/rule.go`).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let metadata = self.binding.at("metadata").cloned().unwrap_or_default();
+        let (name, namespace) = (metadata.text("name"), metadata.text("namespace"));
+        let (kind, name) = match namespace {
+            "" => ("ClusterRoleBinding", name.to_owned()),
+            namespace => ("RoleBinding", format!("{name}/{namespace}")),
+        };
+        let (role, subject) = (&self.binding["roleRef"], &self.binding["subjects"][self.subject]);
+        let who = match subject.text("kind") {
+            "ServiceAccount" => {
+                let own = subject.text("namespace");
+                format!("{}/{}", subject.text("name"), if own.is_empty() { namespace } else { own })
+            }
+            _ => subject.text("name").to_owned(),
+        };
+        write!(
+            f,
+            "{kind} {name:?} of {} {:?} to {} {who:?}",
+            role.text("kind"),
+            role.text("name"),
+            subject.text("kind"),
+        )
     }
 }
 
@@ -103,7 +149,7 @@ impl Authorizer for Rbac {
             return Decision::Allow;
         }
         match self.held(user, &what.namespace).await {
-            Ok(rules) if rules.iter().any(|rule| covers(rule, what)) => Decision::Allow,
+            Ok(given) if given.iter().any(|given| given.covers(what)) => Decision::Allow,
             Ok(_) => Decision::NoOpinion { why: String::new() },
             Err(error) => {
                 tracing::warn!(%error, "roles could not be read");
@@ -112,10 +158,22 @@ impl Authorizer for Rbac {
         }
     }
 
+    async fn reason(&self, user: &User, what: &Attributes) -> String {
+        let is_free = is_master(user) || what.resource.is_empty() && ALWAYS.contains(&&*what.path);
+        let given =
+            if is_free { Vec::new() } else { self.held(user, &what.namespace).await.unwrap_or_default() };
+        let by = given.iter().find(|given| given.covers(what));
+        by.map_or_else(String::new, |by| format!("RBAC: allowed by {by}"))
+    }
+
     async fn rules(&self, user: &User, namespace: &str) -> Vec<Value> {
-        self.held(user, namespace).await.unwrap_or_default()
+        let given = self.held(user, namespace).await.unwrap_or_default();
+        given.into_iter().flat_map(|given| given.rules).collect()
     }
 }
+
+/// Paths that are allowed whatever the roles say (`--authorization-always-allow-paths`).
+const ALWAYS: [&str; 3] = ["/healthz", "/livez", "/readyz"];
 
 /// Whether a subject of a binding means the user.
 fn is(user: &User, subject: &Value, namespace: &str) -> bool {

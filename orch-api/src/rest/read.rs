@@ -83,6 +83,8 @@ pub(super) async fn listed(call: &Call, options: &ListOptions) -> Result<Listed,
         let items = as_of(call, &select, asked).await?;
         return Ok(cut(items, asked, options.limit));
     }
+    // What may be of any revision comes whole (`computeListLimit` of `storage/cacher/cacher.go`).
+    let limit = if options.revision == Some(Revision::ZERO) { 0 } else { options.limit };
     let api = &call.api;
     arrived(call, || {
         Box::pin(async {
@@ -94,7 +96,7 @@ pub(super) async fn listed(call: &Call, options: &ListOptions) -> Result<Listed,
             if asked != Revision::ZERO {
                 check(api.list(&Select::kind(call.info.kind), None, 1).await?.revision)?;
             }
-            let page = api.list(&select, None, options.limit).await?;
+            let page = api.list(&select, None, limit).await?;
             check(page.revision)?;
             Ok(page)
         })

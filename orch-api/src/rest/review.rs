@@ -14,12 +14,13 @@ use super::access::{Attributes, Decision};
 use super::bearer::TokenError;
 use super::body::{self, Answer};
 use super::call::api_version;
-use super::decode::decode;
+use super::decode::{decode, typeless, unrecognized};
 use super::discovery::Resource;
 use super::negotiate;
 use super::service::Shared;
 use super::status::Status;
 use super::verb::Request;
+use super::write;
 use crate::schema;
 use crate::tree::Get;
 
@@ -77,19 +78,26 @@ impl Review {
         let form = negotiate::objects(&request.headers)?;
         let encoding = negotiate::body(&request.headers)?;
         let (kind, ty) = (self.kind(), schema::lookup(self.group(), "v1", self.kind()));
-        let decoded = decode(&body, encoding, ty).map_err(|why| {
-            Status::bad_request(format!(
-                "the object provided is unrecognized (must be of type {kind}): {why}"
-            ))
-        })?;
+        let decoded = decode(&body, encoding, ty)
+            .map_err(|why| unrecognized(kind, &typeless(encoding, &why), &body))?;
         if let Some(misfit) = decoded.misfit {
             let why = format!("{kind} in version \"v1\" cannot be handled as a {kind}: {misfit}");
             return Err(Status::bad_request(why));
         }
-        let mut tree = json!({"kind": kind, "apiVersion": api_version(self.group(), "v1"),
-            "metadata": decoded.tree.at("metadata").cloned().unwrap_or_else(|| json!({}))});
-        let spec = decoded.tree.at("spec").cloned().unwrap_or_else(|| json!({}));
-        tree["status"] = self.status(shared, &request, &spec).await?;
+        let api_version = api_version(self.group(), "v1");
+        write::check_kind(&decoded.tree, kind, &api_version)?;
+        let part = |field: &str| decoded.tree.at(field).cloned().unwrap_or_else(|| json!({}));
+        let (mut metadata, spec) = (part("metadata"), part("spec"));
+        let namespace = &request.target.namespace;
+        if !metadata.text("namespace").is_empty() && metadata.text("namespace") != namespace {
+            let why = "the namespace of the provided object does not match the namespace sent on the request";
+            return Err(Status::bad_request(why));
+        }
+        if !namespace.is_empty() {
+            metadata["namespace"] = namespace.as_str().into();
+        }
+        let mut tree = json!({"kind": kind, "apiVersion": api_version, "metadata": metadata});
+        tree["status"] = self.status(shared, &request, &metadata, &spec).await?;
         match self {
             Self::SelfSubject => {}
             Self::SelfSubjectRules => tree["spec"] = json!({}),
@@ -98,8 +106,17 @@ impl Review {
         Ok(body::tree(201, form.encoding, &tree))
     }
 
-    async fn status(self, shared: &Shared, request: &Request, spec: &Value) -> Result<Value, Status> {
+    async fn status(
+        self,
+        shared: &Shared,
+        request: &Request,
+        metadata: &Value,
+        spec: &Value,
+    ) -> Result<Value, Status> {
         match self {
+            Self::Token if spec.text("token").is_empty() => {
+                Err(Status::bad_request("token is required for TokenReview in authentication"))
+            }
             Self::Token => Ok(token(shared, spec).await),
             Self::SelfSubject => Ok(json!({"userInfo": user_info(&request.user)})),
             Self::SelfSubjectRules => match spec.text("namespace") {
@@ -107,10 +124,18 @@ impl Review {
                 namespace => Ok(rules(&shared.authorizer.rules(&request.user, namespace).await)),
             },
             _ => {
-                let user = self.subject(request, spec)?;
-                let what = self.attributes(request, spec)?;
+                let faults = self.faults(request, metadata, spec);
+                if !faults.is_empty() {
+                    // The kind is not told: upstream takes it from where it has been lost.
+                    return Err(Status::invalid("", self.group(), "", &faults));
+                }
+                let user = self.subject(request, spec);
+                let what = attributes(spec);
                 Ok(match shared.authorizer.authorize(&user, &what).await {
-                    Decision::Allow => json!({"allowed": true}),
+                    Decision::Allow => match shared.authorizer.reason(&user, &what).await {
+                        why if why.is_empty() => json!({"allowed": true}),
+                        why => json!({"allowed": true, "reason": why}),
+                    },
                     Decision::NoOpinion { why } if why.is_empty() => json!({"allowed": false}),
                     Decision::NoOpinion { why } => json!({"allowed": false, "reason": why}),
                     Decision::Deny { why } => json!({"allowed": false, "denied": true, "reason": why}),
@@ -119,50 +144,96 @@ impl Review {
         }
     }
 
-    fn invalid(self, kind: FaultKind, field: &str, why: &str) -> Status {
-        Status::invalid(self.kind(), self.group(), "", &[Fault::new(kind, field, why)])
-    }
-
-    fn subject(self, request: &Request, spec: &Value) -> Result<User, Status> {
-        if self == Self::SelfSubjectAccess {
-            return Ok(request.user.clone());
-        }
-        let (name, groups) = (spec.text("user"), spec.list("groups"));
-        if name.is_empty() && groups.is_empty() {
-            let why = "at least one of user or group must be specified";
-            return Err(self.invalid(FaultKind::Invalid, "spec.user", why));
-        }
-        let mut user = User::new(name);
-        user.groups = groups.iter().filter_map(Value::as_str).map(Into::into).collect();
-        Ok(user)
-    }
-
-    fn attributes(self, request: &Request, spec: &Value) -> Result<Attributes, Status> {
-        match (spec.at("resourceAttributes"), spec.at("nonResourceAttributes")) {
-            (Some(of), None) => {
-                let namespace = of.text("namespace");
-                if self == Self::LocalSubjectAccess && namespace != request.target.namespace {
-                    let why =
-                        format!("must match the namespace of the request: {}", request.target.namespace);
-                    return Err(self.invalid(FaultKind::Invalid, "spec.resourceAttributes.namespace", &why));
-                }
-                Ok(Attributes::resource(
-                    of.text("verb"),
-                    of.text("group"),
-                    of.text("version"),
-                    of.text("resource"),
-                )
-                .namespace(namespace)
-                .name(of.text("name"))
-                .subresource(of.text("subresource")))
+    /// What is wrong with a question (`pkg/apis/authorization/validation/validation.go`).
+    fn faults(self, request: &Request, metadata: &Value, spec: &Value) -> Vec<Fault> {
+        let invalid =
+            |field: &str, value: &Value, why: &str| Fault::new(FaultKind::Invalid, field, why).value(value);
+        let mut faults = Vec::new();
+        let (resource, path) = (spec.at("resourceAttributes"), spec.at("nonResourceAttributes"));
+        // As Go shows a type that is never written.
+        let shown = path.map(|path| json!({"Path": path.text("path"), "Verb": path.text("verb")}));
+        let shown = shown.unwrap_or_default();
+        match (resource, path) {
+            (Some(_), Some(_)) => {
+                let why = "cannot be specified in combination with resourceAttributes";
+                faults.push(invalid("spec.nonResourceAttributes", &shown, why));
             }
-            (None, Some(of)) if self != Self::LocalSubjectAccess => {
-                Ok(Attributes::path(of.text("verb"), of.text("path")))
-            }
-            _ => {
+            (None, None) => {
                 let why = "exactly one of nonResourceAttributes or resourceAttributes must be specified";
-                Err(self.invalid(FaultKind::Invalid, "spec.resourceAttributes", why))
+                faults.push(invalid("spec.resourceAttributes", &Value::Null, why));
             }
+            _ => {}
+        }
+        let is_about_self = self == Self::SelfSubjectAccess;
+        if !is_about_self && spec.text("user").is_empty() && spec.list("groups").is_empty() {
+            let why = "at least one of user or group must be specified";
+            faults.push(invalid("spec.user", &json!(""), why));
+        }
+        for name in ["fieldSelector", "labelSelector"] {
+            let Some(selector) = resource.and_then(|resource| resource.at(name)) else { continue };
+            let field = format!("spec.resourceAttributes.{name}");
+            let raw = selector.text("rawSelector");
+            match (raw.is_empty(), selector.list("requirements").is_empty()) {
+                (false, false) => {
+                    let why = "may not specified at the same time as requirements";
+                    faults.push(invalid(&format!("{field}.rawSelector"), &json!(raw), why));
+                }
+                (true, true) => {
+                    let why = format!("when {field} is specified, requirements or rawSelector is required");
+                    faults.push(Fault::new(FaultKind::Required, format!("{field}.requirements"), why));
+                }
+                _ => {}
+            }
+        }
+        let is_local = self == Self::LocalSubjectAccess;
+        let is_empty = metadata.as_object().is_none_or(|fields| {
+            fields.iter().all(|(name, value)| {
+                name == "managedFields" || is_local && name == "namespace" || value.is_null()
+            })
+        });
+        if !is_empty {
+            let except = if is_local { " except for namespace" } else { "" };
+            faults.push(invalid("metadata", metadata, &format!("must be empty{except}")));
+        }
+        if is_local {
+            let namespace = resource.map(|resource| resource.text("namespace"));
+            if let Some(namespace) = namespace.filter(|namespace| *namespace != request.target.namespace) {
+                let why = "must match metadata.namespace";
+                faults.push(invalid("spec.resourceAttributes.namespace", &json!(namespace), why));
+            }
+            if path.is_some() {
+                faults.push(invalid(
+                    "spec.nonResourceAttributes",
+                    &shown,
+                    "disallowed on this kind of request",
+                ));
+            }
+        }
+        faults
+    }
+
+    fn subject(self, request: &Request, spec: &Value) -> User {
+        if self == Self::SelfSubjectAccess {
+            return request.user.clone();
+        }
+        let mut user = User::new(spec.text("user"));
+        user.groups = spec.list("groups").iter().filter_map(Value::as_str).map(Into::into).collect();
+        user
+    }
+}
+
+fn attributes(spec: &Value) -> Attributes {
+    match (spec.at("resourceAttributes"), spec.at("nonResourceAttributes")) {
+        (Some(of), _) => {
+            let text = |field: &str| of.text(field);
+            Attributes::resource(text("verb"), text("group"), text("version"), text("resource"))
+                .namespace(text("namespace"))
+                .name(text("name"))
+                .subresource(text("subresource"))
+        }
+        (None, of) => {
+            let text = |field: &str| of.map_or("", |of| of.text(field));
+            Attributes::path(text("verb"), text("path"))
         }
     }
 }

@@ -4,8 +4,10 @@
 //! controller aggregates them (`orch-controllers`, `clusterrole`).
 //! Invariant: what is there is left as it is.
 
-use orch_core::{Api, Error, Result, Write, kind};
+use orch_core::{Api, Result, Write, kind};
 use serde_json::{Value, json};
+
+use crate::local;
 
 const TABLE: &str = include_str!("roles.txt");
 const GROUP: &str = "rbac.authorization.k8s.io";
@@ -18,13 +20,7 @@ pub(super) async fn make(api: &dyn Api) -> Result<()> {
     let (roles, bindings) = (roles(), bindings());
     let roles = roles.into_iter().map(|tree| Write::create_tree(kind::CLUSTER_ROLES, tree));
     let bindings = bindings.into_iter().map(|tree| Write::create_tree(kind::CLUSTER_ROLE_BINDINGS, tree));
-    for answer in api.write(roles.chain(bindings).collect()).await {
-        match answer {
-            Ok(_) | Err(Error::AlreadyExists { .. }) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
+    local::make_absent(api, roles.chain(bindings).collect()).await
 }
 
 fn object(kind: &str, name: &str) -> Value {

@@ -20,6 +20,7 @@ use http::{Extensions, Request};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use ipnet::IpNet;
 use jiff::Timestamp;
 use orch_core::{Api, Env, Task};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -112,6 +113,7 @@ pub enum ServeError {
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
+    env: Env,
     _accepting: Task<()>,
 }
 
@@ -158,7 +160,7 @@ impl Server {
             patience,
         };
         let accepting = env.spawn(door.accept(listener));
-        Ok(Self { address, _accepting: accepting })
+        Ok(Self { address, env, _accepting: accepting })
     }
 
     /// Where it answers.
@@ -174,6 +176,12 @@ impl Server {
     /// What the Api says; some of it may be done then, and may be done again.
     pub async fn publish(&self, api: &dyn Api) -> orch_core::Result<()> {
         publish::publish(api, self.address).await
+    }
+
+    /// Publishes every ten seconds, as long as the environment lasts, and keeps what every API server keeps: the namespaces of
+    /// the system, flow schemas, priority levels, and the range of cluster addresses, which is `services`.
+    pub fn keep_published(&self, api: Arc<dyn Api>, services: IpNet) {
+        self.env.spawn(publish::keep(api, self.env.clone(), self.address, services));
     }
 
     /// A kubeconfig for that client.

@@ -25,7 +25,7 @@ use super::metrics::{self, Metrics, Place};
 use super::query::Query;
 use super::status::Status;
 use super::target::{self, Target};
-use super::{discovery, gzip, health, issuer, openapi, review, verb, version};
+use super::{discovery, gzip, health, issuer, openapi, pretty, review, verb, version};
 
 /// Requests at work at once by default, reads and writes together (`--max-requests-inflight` and
 /// `--max-mutating-requests-inflight`). A watch counts until it is open.
@@ -181,6 +181,7 @@ impl Rest {
         let began = env.elapsed();
         let at_work = metrics.at_work(request.method());
         let takes_gzip = gzip::is_taken(request.headers());
+        let is_for_people = pretty::is_wanted(request.uri().query(), request.headers());
         let mut seen = Seen::default();
         let answered = env.timeout(TIMEOUT, self.routed(request, &mut seen)).await;
         let timeout = || {
@@ -195,9 +196,10 @@ impl Rest {
             metrics.answered(place, seen.is_dry_run, response.status().as_u16(), env.elapsed() - began);
         }
         drop(at_work);
+        let response = if is_for_people { pretty::indented(response).await } else { response };
         let mut response = if takes_gzip { gzip::compressed(response) } else { response };
         let headers = response.headers_mut();
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
+        headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache, private"));
         if let Ok(id) = HeaderValue::from_str(&env.uuid()) {
             headers.insert("audit-id", id);
         }
@@ -274,10 +276,13 @@ impl Rest {
         parts: &http::request::Parts,
         seen: &mut Seen,
     ) -> Answer {
-        if !matches!(parts.method, Method::GET | Method::HEAD) {
-            return Ok(body::not_found());
-        }
         let shared = &*self.shared;
+        if !matches!(parts.method, Method::GET | Method::HEAD) {
+            // Documents are there to be read; what else there is, is not told.
+            let is_document =
+                path.first().is_some_and(|root| matches!(root.as_str(), "api" | "apis" | "version"));
+            return if is_document { Err(Status::no_method()) } else { Ok(body::not_found()) };
+        }
         match path.iter().map(String::as_str).collect::<Vec<_>>()[..] {
             [""] => Ok(discovery::paths(shared)),
             ["version"] => Ok(version::answer()),
@@ -294,7 +299,7 @@ impl Rest {
             ["openid", "v1", "jwks"] => Ok(issuer::keys(shared)),
             ["api" | "apis", ..] => discovery::answer(shared, path, &parts.headers),
             ["openapi", "v2"] => openapi::v2(shared, &parts.headers),
-            ["openapi", "v3", ..] => Ok(openapi::answer(shared, &path[2..])),
+            ["openapi", "v3", ..] => Ok(openapi::answer(shared, &path[2..], query, &parts.headers)),
             _ => Ok(body::not_found()),
         }
     }

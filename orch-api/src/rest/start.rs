@@ -8,7 +8,7 @@
 //! Invariant: what is there is left as it is.
 
 use ipnet::IpNet;
-use orch_core::{Api, Env, Error, Key, Result, Write, kind};
+use orch_core::{Api, Env, Error, Key, Kind, Result, Write, kind};
 use serde_json::{Value, json};
 
 use super::discovery;
@@ -34,26 +34,60 @@ use super::discovery;
 /// # Errors
 /// What the Api says; some may be there then, and it may be done again.
 pub async fn bootstrap(api: &dyn Api, env: &Env, services: IpNet) -> Result<()> {
+    let of_versions = discovery::group_versions(api.registry())
+        .into_iter()
+        .map(|(group, version)| New::of(kind::API_SERVICES, api_service(&group, &version)));
+    make(api, of_versions.collect()).await?;
+    flow_control(api, env).await?;
+    service_range(api, env, services).await
+}
+
+/// The flow schemas and priority levels.
+///
+/// # Errors
+/// As [`bootstrap`].
+pub(super) async fn flow_control(api: &dyn Api, env: &Env) -> Result<()> {
     let now = orch_core::rfc3339(env.now());
-    let mut writes = Vec::new();
-    let mut make = |kind, tree: Value, status: Option<Value>| {
-        let name = tree["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-        writes
-            .push((Write::create_tree(kind, tree), status.map(|status| (Key::cluster(kind, name), status))));
-    };
-    for level in LEVELS {
-        make(kind::PRIORITY_LEVEL_CONFIGURATIONS, level.tree(), None);
-    }
-    for schema in SCHEMAS {
-        make(kind::FLOW_SCHEMAS, schema.tree(), Some(schema.status(&now)));
-    }
-    for (group, version) in discovery::group_versions(api.registry()) {
-        make(kind::API_SERVICES, api_service(&group, &version), None);
-    }
+    let levels = LEVELS.iter().map(|level| New::of(kind::PRIORITY_LEVEL_CONFIGURATIONS, level.tree()));
+    let schemas =
+        SCHEMAS.iter().map(|schema| New::of(kind::FLOW_SCHEMAS, schema.tree()).with(schema.status(&now)));
+    make(api, levels.chain(schemas).collect()).await
+}
+
+/// The range of cluster addresses.
+///
+/// # Errors
+/// As [`bootstrap`].
+pub(super) async fn service_range(api: &dyn Api, env: &Env, services: IpNet) -> Result<()> {
     let range = json!({"apiVersion": "networking.k8s.io/v1", "kind": "ServiceCIDR", "metadata": {"name": "kubernetes"},
         "spec": {"cidrs": [services.to_string()]}});
-    make(kind::SERVICE_CIDRS, range, Some(ready(&now)));
-    let (creates, statuses): (Vec<Write>, Vec<_>) = writes.into_iter().unzip();
+    let status = ready(&orch_core::rfc3339(env.now()));
+    make(api, vec![New::of(kind::SERVICE_CIDRS, range).with(status)]).await
+}
+
+/// An object of no namespace that is made if it is not there, and the status that it has then.
+struct New {
+    key: Key,
+    tree: Value,
+    status: Option<Value>,
+}
+
+impl New {
+    fn of(kind: Kind, tree: Value) -> Self {
+        let name = tree["metadata"]["name"].as_str().unwrap_or_default();
+        Self { key: Key::cluster(kind, name), tree, status: None }
+    }
+
+    fn with(self, status: Value) -> Self {
+        Self { status: Some(status), ..self }
+    }
+}
+
+async fn make(api: &dyn Api, all: Vec<New>) -> Result<()> {
+    let (creates, statuses): (Vec<_>, Vec<_>) = all
+        .into_iter()
+        .map(|new| (Write::create(new.key.clone(), new.tree), new.status.map(|status| (new.key, status))))
+        .unzip();
     let mut told = Vec::new();
     for (answer, status) in api.write(creates).await.into_iter().zip(statuses) {
         match answer {

@@ -7,7 +7,10 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::call::Call;
+use super::negotiate::{Form, Shape};
 use super::output;
+use super::query::Query;
+use super::status::Status;
 use crate::custom::columns::{self, CustomColumn};
 use crate::printers::{self, Column};
 
@@ -16,6 +19,21 @@ use crate::printers::{self, Column};
 pub(super) enum Header {
     Shown,
     Hidden,
+}
+
+/// Checks what the client wants to see of the objects (`ValidateTableOptions` of `apis/meta/v1/validation`).
+///
+/// # Errors
+/// 400.
+pub(super) fn check(form: Form, query: &Query) -> Result<(), Status> {
+    let included = query.text("includeObject");
+    if !matches!(form.shape, Shape::Table(_)) || matches!(included, "" | "None" | "Metadata" | "Object") {
+        return Ok(());
+    }
+    Err(Status::bad_request(format!(
+        "Unable to convert to Table as requested: includeObject: Invalid value: {included:?}: must be 'Metadata', 'Object', \
+         'None', or empty"
+    )))
 }
 
 /// The table of some objects, given in the version that the path names.
@@ -82,7 +100,7 @@ fn whole(version: &str, metadata: &Value, columns: &[Value], rows: &[Value]) -> 
 fn row(call: &Call, version: &str, cells: &[Value], shown: &Value) -> Value {
     let mut row = json!({"cells": cells});
     match call.request.query.text("includeObject") {
-        "None" => {}
+        "None" => row["object"] = Value::Null,
         "Object" => row["object"] = shown.clone(),
         _ => row["object"] = output::partial(shown, version),
     }

@@ -15,6 +15,7 @@ mod tokens;
 mod total;
 mod verbs;
 mod watches;
+mod wording;
 
 use std::future::Future;
 use std::sync::Arc;

@@ -248,24 +248,32 @@ fn validity(params: &mut CertificateParams, now: Timestamp, years: i64) {
     params.not_after = day(today.saturating_add(Span::new().years(years)));
 }
 
-/// Writes a file that has that mode from its first moment.
+/// Writes a file that has that mode from its first moment. It is there whole or not at all, whatever breaks off.
 fn write(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let unfinished = path.with_file_name(name);
+    match fs::remove_file(&unfinished) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+    options.write(true).create_new(true);
     #[cfg(unix)]
-    {
-        use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-        options.mode(mode);
-        let mut file = options.open(path)?;
-        file.set_permissions(fs::Permissions::from_mode(mode))?;
-        file.write_all(bytes)?;
-        file.sync_all()
-    }
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
     #[cfg(not(unix))]
-    {
-        let _ = mode;
-        options.open(path)?.write_all(bytes)
-    }
+    let _ = mode;
+    let mut file = options.open(&unfinished)?;
+    #[cfg(unix)]
+    file.set_permissions(<fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(mode))?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&unfinished, path)?;
+    // The name is kept by the directory.
+    #[cfg(unix)]
+    fs::File::open(path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")))?
+        .sync_all()?;
+    Ok(())
 }
 
 /// Writes a file that its owner alone can read.
@@ -410,6 +418,11 @@ mod tests {
             assert!(matches!(Authority::open(&directory, &env), Err(TlsError::Certificate { .. })));
             fs::remove_file(directory.join("ca.key")).unwrap();
             assert!(matches!(Authority::open(&directory, &env), Err(TlsError::File { .. })));
+            // What a crash leaves of a file that was being written.
+            fs::remove_file(directory.join("ca.crt")).unwrap();
+            fs::write(directory.join("ca.key.new"), "-----BEGIN").unwrap();
+            Authority::open(&directory, &env).unwrap();
+            assert!(!directory.join("ca.key.new").exists());
             fs::remove_dir_all(&directory).unwrap();
         });
     }

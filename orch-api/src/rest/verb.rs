@@ -17,7 +17,7 @@ use super::query::Query;
 use super::service::{Seen, Shared};
 use super::status::Status;
 use super::target::ResourceTarget;
-use super::{delete, discovery, log, negotiate, read, scale, watch, write};
+use super::{delete, discovery, log, negotiate, read, scale, table, watch, write};
 use crate::convert;
 use crate::custom::CustomKind;
 
@@ -178,8 +178,7 @@ where
     let target = &request.target;
     let registry = shared.api.registry();
     let Some(found) = find(registry, target) else {
-        let is_known = discovery::serves(registry, &target.group, &target.version);
-        return if is_known { Err(Status::no_resource()) } else { Ok(body::not_found()) };
+        return discovery::unserved(registry, &target.group);
     };
     let (what, part) = decide(&found.0, &request)?;
     let place = place(what, part, &found, &request);
@@ -189,7 +188,12 @@ where
         return log::get(shared, &request).await;
     }
     let form = negotiate::objects(&request.headers)?;
+    table::check(form, &request.query)?;
     let mut call = shared.call(request, found, form, place);
+    if call.info.kind == kind::ENDPOINTS {
+        let warning = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice";
+        call.warnings.push(warning.to_owned());
+    }
     if let Some(warning) = call.custom().and_then(|(_, version)| version.warning.clone()) {
         call.warnings.push(warning);
     }

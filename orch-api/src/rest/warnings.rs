@@ -1,9 +1,10 @@
 //! What an object that is created or changed makes whoever writes it wonder, though it is valid: the `Warning` headers
 //! (`WarningsOnCreate` and `WarningsOnUpdate` of the strategies in `pkg/registry`).
 //!
-//! Of services, secrets, ingresses, quotas, network policies, pods and what has templates of pods; not every one of upstream's
-//! warnings. Pods that are changed are not warned about. Invariant: bounded, whatever the object.
+//! Not every one of upstream's: of pods some are missing (`pod.rs`), and pods that are changed are not warned about. Invariant:
+//! bounded, whatever the object.
 
+mod kinds;
 mod pod;
 
 use std::net::IpAddr;
@@ -81,6 +82,7 @@ pub(super) fn of(kind: Kind, object: &Value, act: Act) -> Vec<String> {
     if kind == kind::STATEFUL_SETS || kind == kind::CRON_JOBS {
         spec(kind, object, &mut all);
     }
+    kinds::of(kind, object, act, &mut all);
     all.truncate(MOST);
     all
 }

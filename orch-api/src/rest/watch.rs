@@ -65,7 +65,7 @@ pub(super) async fn watch(call: Call) -> Answer {
         next_bookmark: env.elapsed(),
         bookmarks: options.bookmarks,
         ends_initial: options.initial_events == Some(true),
-        is_first: true,
+        header: table::Header::Shown,
         is_over: false,
         call,
     };
@@ -126,7 +126,8 @@ struct Running {
     bookmarks: bool,
     /// Whether the end of the initial state is still to be marked.
     ends_initial: bool,
-    is_first: bool,
+    /// Of the next table.
+    header: table::Header,
     is_over: bool,
     /// It is counted while it is open.
     _open: Counted,
@@ -198,12 +199,11 @@ impl Running {
                 output::partial(&self.call.tree(object), version)
             }
             Shape::Table(version) => {
-                let header = if self.is_first { table::Header::Shown } else { table::Header::Hidden };
+                let header = std::mem::replace(&mut self.header, table::Header::Hidden);
                 let metadata = json!({"resourceVersion": object.revision().to_string()});
                 table::table(&self.call, version, &metadata, &[self.call.tree(object)], header)
             }
         };
-        self.is_first = false;
         tree.to_string()
     }
 
@@ -231,27 +231,27 @@ impl Running {
         }
         self.told = revision;
         self.next_bookmark = self.call.shared.env.elapsed() + BOOKMARK_EVERY;
-        let mut metadata = json!({"resourceVersion": revision.to_string(), "creationTimestamp": null});
+        let mut metadata = json!({"resourceVersion": revision.to_string()});
         if ends_initial {
             metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
         }
         Some(line("BOOKMARK", &self.marked(&metadata).to_string()))
     }
 
-    fn marked(&self, metadata: &Value) -> Value {
-        let call = &self.call;
-        match call.form.shape {
+    fn marked(&mut self, metadata: &Value) -> Value {
+        match self.call.form.shape {
             Shape::Whole => {
-                json!({"kind": &*call.info.name, "apiVersion": call.api_version(), "metadata": metadata})
+                let api_version = self.call.api_version();
+                json!({"kind": &*self.call.info.name, "apiVersion": api_version, "metadata": metadata})
             }
             Shape::Metadata(version) | Shape::MetadataList(version) => {
                 output::partial(&json!({"metadata": metadata}), version)
             }
+            // A row of an object that has nothing.
             Shape::Table(version) => {
-                let row = output::partial(&json!({"metadata": metadata}), version);
-                json!({"kind": "Table", "apiVersion": format!("meta.k8s.io/{version}"), "columnDefinitions": [],
-                    "metadata": {"resourceVersion": metadata["resourceVersion"]},
-                    "rows": [{"cells": [], "object": row}]})
+                let header = std::mem::replace(&mut self.header, table::Header::Hidden);
+                let revision = json!({"resourceVersion": metadata["resourceVersion"]});
+                table::table(&self.call, version, &revision, &[json!({"metadata": metadata})], header)
             }
         }
     }

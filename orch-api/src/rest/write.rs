@@ -2,34 +2,38 @@
 //!
 //! It reads bodies and words answers; what a write does is the Api's. Invariant: a body that does not decode writes nothing.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 use orch_core::{
     Conflicts, Error, Fault, FaultKind, FieldValidation, Live, Patch, Revision, Subresource, Verb, Write,
     WriteOptions,
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::access::{self, Attributes};
 use super::body::Answer;
-use super::call::Call;
-use super::decode::{Decoded, decode};
-use super::query::{Writing, write_options};
+use super::call::{Call, api_version};
+use super::decode::{Decoded, decode, typeless, unrecognized};
+use super::query::{Writing, parse_uint, write_options};
 use super::status::{Doing, Status};
 use super::warnings::{self, Act};
-use super::{grants, negotiate, output, scale};
+use super::{grants, negotiate, output, scale, signers};
 use crate::schema::{self, FaultReason, TypeRef};
 use crate::strategy::Strategy;
 use crate::tree::{Get, Set, type_of};
 
-/// What the body of a subresource is: its kind and type.
-fn body_kind(call: &Call, part: Subresource) -> (String, Option<TypeRef>) {
-    let of = |group: &str, kind: &str| (kind.to_owned(), schema::lookup(group, "v1", kind));
+/// What the body of a subresource is: its kind, version and type.
+fn body_kind(call: &Call, part: Subresource) -> (String, String, Option<TypeRef>) {
+    let of = |group: &str, kind: &str| {
+        (kind.to_owned(), api_version(group, "v1"), schema::lookup(group, "v1", kind))
+    };
     match part {
         Subresource::Scale => of("autoscaling", "Scale"),
         Subresource::Binding => of("", "Binding"),
         Subresource::Eviction => of("policy", "Eviction"),
         Subresource::Token => of("authentication.k8s.io", "TokenRequest"),
-        _ => (call.info.name.to_string(), call.ty()),
+        _ => (call.info.name.to_string(), call.api_version(), call.ty()),
     }
 }
 
@@ -44,17 +48,22 @@ fn object(
     validation: FieldValidation,
 ) -> Result<Value, Status> {
     let encoding = negotiate::body(&call.request.headers)?;
-    let (kind, ty) = body_kind(call, part);
-    let unrecognized = |why: String| {
-        Status::bad_request(format!("the object provided is unrecognized (must be of type {kind}): {why}"))
-    };
-    let decoded = decode(body, encoding, ty).map_err(unrecognized)?;
+    let (kind, version, ty) = body_kind(call, part);
+    let refused = |why: &str| unrecognized(&kind, why, body);
+    let mut decoded = decode(body, encoding, ty).map_err(|why| refused(&typeless(encoding, &why)))?;
+    if decoded.tree.is_null() {
+        decoded.tree = Value::Object(Map::new());
+    }
     if !decoded.tree.is_object() {
         let got = type_of(&decoded.tree);
-        return Err(unrecognized(format!(
+        return Err(refused(&format!(
             "couldn't get version/kind; json parse error: json: cannot unmarshal {got} into Go value of type struct \
              {{ APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }}"
         )));
+    }
+    let is_older = part == Subresource::Eviction && decoded.tree.text("apiVersion") == "policy/v1beta1";
+    if ty.is_some() && !is_older {
+        check_kind(&decoded.tree, &kind, &version)?;
     }
     let misfit = decoded.misfit.or_else(|| call.custom().and_then(|_| metadata_misfit(&decoded.tree)));
     if let Some(misfit) = misfit {
@@ -66,9 +75,10 @@ fn object(
     }
     call.strict(&kind, strict, validation)?;
     let mut tree = decoded.tree;
-    if matches!(part, Subresource::None | Subresource::Status) {
+    if call.custom().is_some() && matches!(part, Subresource::None | Subresource::Status) {
         says_what_it_is(call, &tree)?;
     }
+    call.warnings.extend(told_twice(&mut tree));
     // Without a version it is that of the path.
     if let Some(fields) = tree.as_object_mut().filter(|_| call.served.is_some()) {
         fields.default_text("apiVersion", &call.api_version());
@@ -86,22 +96,75 @@ fn metadata_misfit(tree: &Value) -> Option<String> {
     if faults.is_empty() { None } else { told() }
 }
 
-/// An object is sent in the version of the path. Those of custom kinds must say what they are.
+/// Objects of custom kinds must say what they are, in the version of the path.
 ///
 /// # Errors
 /// 400.
 fn says_what_it_is(call: &Call, tree: &Value) -> Result<(), Status> {
-    let is_custom = call.custom().is_some();
-    if is_custom && tree.text("kind").is_empty() {
+    if tree.text("kind").is_empty() {
         return Err(Status::bad_request("Object 'Kind' is missing in 'object has no kind field '"));
     }
     let (sent, expected) = (tree.text("apiVersion"), call.api_version());
-    if sent != expected && (is_custom || !sent.is_empty()) {
+    if sent != expected {
         return Err(Status::bad_request(format!(
             "the API version in the data ({sent}) does not match the expected API version ({expected})"
         )));
     }
     Ok(())
+}
+
+/// Checks that a body says to be of that kind, or nothing.
+///
+/// # Errors
+/// 400: it is of no kind that is known, or of another (`runtime.Scheme`, `AcceptsGroupVersion`).
+pub(super) fn check_kind(tree: &Value, name: &str, expected: &str) -> Result<(), Status> {
+    let (kind, api_version) = (tree.text("kind"), tree.text("apiVersion"));
+    let said = if api_version.is_empty() { expected } else { api_version };
+    let kind = if kind.is_empty() { name } else { kind };
+    if kind == name && said == expected {
+        return Ok(());
+    }
+    let (group, version) = said.rsplit_once('/').unwrap_or(("", said));
+    let package = go_package(expected.rsplit_once('/').map_or("", |(group, _)| group));
+    let what = format!("{kind} in version {version:?} cannot be handled as a {name}");
+    if schema::lookup(group, version, kind.trim_end_matches("List")).is_none() {
+        return Err(Status::bad_request(format!(
+            "{what}: no kind {kind:?} is registered for version {said:?} in scheme \"pkg/api/legacyscheme/scheme.go:30\""
+        )));
+    }
+    Err(Status::bad_request(if kind == name && go_package(group) == package {
+        format!("the API version in the data ({said}) does not match the expected API version ({expected})")
+    } else {
+        format!("{what}: converting ({version}.{kind}) to ({package}.{name}): unknown conversion")
+    }))
+}
+
+/// The package of the types of a group inside Kubernetes.
+fn go_package(group: &str) -> &str {
+    match group {
+        "" | "events.k8s.io" => "core",
+        group => group.split('.').next().unwrap_or_default(),
+    }
+}
+
+/// Leaves out owners that stand there twice, and says so (`dedupOwnerReferences` of `endpoints/handlers/rest.go`).
+fn told_twice(tree: &mut Value) -> Option<String> {
+    let owners = tree.get_mut("metadata")?.get_mut("ownerReferences")?.as_array_mut()?;
+    let (mut seen, mut twice) = (HashSet::new(), Vec::new());
+    owners.retain(|owner| {
+        let is_new = seen.insert(owner.to_string());
+        if !is_new {
+            twice.push(owner.text("uid").to_owned());
+        }
+        is_new
+    });
+    (!twice.is_empty()).then(|| {
+        format!(
+            ".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may \
+             reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {}",
+            twice.join(", ")
+        )
+    })
 }
 
 /// What the schema of a custom kind does not know.
@@ -131,6 +194,9 @@ pub(super) async fn create(mut call: Call, part: Subresource, body: Bytes) -> An
     let is_whole = part == Subresource::None;
     let name = tree.object_at("metadata").map_or("", |metadata| metadata.text("name"));
     let key = if is_whole { call.named(name) } else { call.key() };
+    if is_whole {
+        signers::check_subject(&call, name, &tree)?;
+    }
     if part == Subresource::Eviction && name != &*key.name {
         return Err(Status::bad_request("name in URL does not match name in Eviction object"));
     }
@@ -160,6 +226,7 @@ pub(super) async fn create(mut call: Call, part: Subresource, body: Bytes) -> An
 pub(super) async fn update(mut call: Call, part: Subresource, body: Bytes) -> Answer {
     let options = write_options(&call.request.query, &call.request.headers, Writing::Update)?;
     let tree = object(&mut call, part, &body, options.field_validation)?;
+    check_name(&call, &tree)?;
     let key = call.key();
     let mut write = Write::update(key, tree).to(part);
     let may_create = part == Subresource::None && Strategy::of(&call.info).row.creates_on_update();
@@ -170,6 +237,37 @@ pub(super) async fn update(mut call: Call, part: Subresource, body: Bytes) -> An
         return scale::answer(&call, live.object());
     }
     changed(call, part, before, &live)
+}
+
+/// Checks that an update is of the object that the path names (`checkName` of `endpoints/handlers/rest.go`).
+///
+/// # Errors
+/// 400, and 500 for what is no revision, as Kubernetes has it.
+fn check_name(call: &Call, tree: &Value) -> Result<(), Status> {
+    let (name, namespace) = (&call.request.target.name, &call.request.target.namespace);
+    let text = |field: &str| tree.object_at("metadata").map_or("", |metadata| metadata.text(field));
+    if !text("namespace").is_empty() && text("namespace") != namespace {
+        let why = "the namespace of the provided object does not match the namespace sent on the request";
+        return Err(Status::bad_request(why));
+    }
+    match text("name") {
+        "" => {
+            let why = "was undeterminable: name must be provided";
+            return Err(Status::bad_request(format!("the name of the object ({name} based on URL) {why}")));
+        }
+        other if other != name => {
+            let why = format!("the name of the object ({other}) does not match the name on the URL ({name})");
+            return Err(Status::bad_request(why));
+        }
+        _ => {}
+    }
+    let revision = text("resourceVersion");
+    if !revision.is_empty()
+        && let Err(why) = parse_uint(revision)
+    {
+        return Err(Status::unknown(why));
+    }
+    Ok(())
 }
 
 /// The kinds of patch, in the order in which Kubernetes lists them.
@@ -227,7 +325,7 @@ fn patch_of(
     body: &[u8],
     options: &WriteOptions,
 ) -> Result<Patch, Status> {
-    let (kind, schema) = body_kind(call, part);
+    let (kind, _, schema) = body_kind(call, part);
     let (sent, schema) = match ty {
         PatchType::Json => (negotiate::Sent::Json, None),
         PatchType::Merge | PatchType::Strategic => (negotiate::Sent::Json, schema),

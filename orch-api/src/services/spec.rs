@@ -1,8 +1,9 @@
 //! The fields of a service that belong to allocation: what is carried over, synchronised or dropped on a write.
 //!
-//! After `pkg/registry/core/service/storage/storage.go` (`patchAllocatedValues`, `normalizeClusterIPs`) and
-//! `pkg/registry/core/service/strategy.go` (`dropTypeDependentFields`). Pure.
+//! After `pkg/registry/core/service/storage/storage.go` (`patchAllocatedValues`, `normalizeClusterIPs`), `alloc.go` beside it
+//! (`initIPFamilyFields`) and `pkg/registry/core/service/strategy.go` (`dropTypeDependentFields`). Pure.
 
+use orch_core::{Fault, FaultKind};
 use serde_json::{Value, json};
 
 use crate::tree::{Get, Set, Tree};
@@ -28,14 +29,45 @@ fn any_node_port(spec: &Tree) -> bool {
     spec.list("ports").iter().any(|port| port.number("nodePort").unwrap_or_default() != 0)
 }
 
-/// Address families, and both forms of the address. `family` is that of the cluster.
-pub(crate) fn families(spec: &mut Tree, family: &str) {
-    let external = spec.text("type") == "ExternalName";
-    if !external && spec.is_unset("clusterIPs") && !spec.is_unset("clusterIP") {
+/// Address families, and both forms of the address. `family` is that of the cluster, which has one.
+///
+/// # Errors
+/// What the cluster does not have.
+pub(crate) fn families(spec: &mut Tree, family: &str) -> Result<(), Vec<Fault>> {
+    complete_families(spec, family);
+    let is_free = !has_cluster_ip(spec) && spec.is_unset("selector");
+    let families: Vec<_> = spec.list("ipFamilies").iter().filter_map(Value::as_str).collect();
+    // Validation has more to say about what is no family.
+    let is_known = families.iter().all(|family| matches!(*family, "IPv4" | "IPv6"));
+    if spec.text("type") == "ExternalName" || is_free || !is_known {
+        return Ok(());
+    }
+    let invalid = |field: String, value: &str, why: &str| {
+        Fault::new(FaultKind::Invalid, field, why).value(format!("{value:?}"))
+    };
+    let mut faults = Vec::new();
+    let policy = spec.text("ipFamilyPolicy");
+    if policy == "SingleStack" && families.len() == 2 {
+        let why = "must be 'RequireDualStack' or 'PreferDualStack' when multiple IP families are specified";
+        return Err(vec![invalid("spec.ipFamilyPolicy".to_owned(), policy, why)]);
+    }
+    if policy == "RequireDualStack" {
+        let why = "this cluster is not configured for dual-stack services";
+        faults.push(invalid("spec.ipFamilyPolicy".to_owned(), policy, why));
+    }
+    for (at, other) in families.iter().enumerate().filter(|(_, other)| **other != family) {
+        faults.push(invalid(format!("spec.ipFamilies[{at}]"), other, "not configured on this cluster"));
+    }
+    if faults.is_empty() { Ok(()) } else { Err(faults) }
+}
+
+fn complete_families(spec: &mut Tree, family: &str) {
+    // Of any type: validation refuses an address where there can be none.
+    if spec.is_unset("clusterIPs") && !spec.is_unset("clusterIP") {
         let ip = spec["clusterIP"].clone();
         spec.put("clusterIPs", json!([ip]));
     }
-    if external {
+    if spec.text("type") == "ExternalName" {
         return;
     }
     let headless = !has_cluster_ip(spec);

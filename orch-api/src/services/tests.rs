@@ -93,14 +93,43 @@ fn headless_and_external_services_have_no_address() {
     ]
     .map(spec)
     {
-        families(&mut service, allocator.family());
+        families(&mut service, allocator.family()).unwrap();
         allocator.allocate(&mut service, None).unwrap();
         assert_eq!(allocator.pools().held(), (0, 0));
     }
     let mut headless = spec(json!({"type": "ClusterIP", "clusterIP": "None"}));
-    families(&mut headless, "IPv4");
+    families(&mut headless, "IPv4").unwrap();
     assert_eq!(headless["ipFamilies"], json!(["IPv4", "IPv6"]));
     assert_eq!(headless["ipFamilyPolicy"], "RequireDualStack");
+}
+
+#[test]
+fn a_family_that_the_cluster_does_not_have_is_refused() {
+    let refused = |fields: Value| {
+        let mut service = spec(fields);
+        service.put("type", "ClusterIP");
+        message(&families(&mut service, "IPv4").expect_err("another family"))
+    };
+    let dual = "spec.ipFamilyPolicy: Invalid value: \"RequireDualStack\": this cluster is not configured for dual-stack \
+                services";
+    assert_eq!(refused(json!({"ipFamilyPolicy": "RequireDualStack"})), dual);
+    assert_eq!(
+        refused(json!({"ipFamilies": ["IPv6"]})),
+        "spec.ipFamilies[0]: Invalid value: \"IPv6\": not configured on this cluster"
+    );
+    assert_eq!(
+        refused(json!({"ipFamilies": ["IPv4", "IPv6"]})),
+        "spec.ipFamilyPolicy: Invalid value: \"SingleStack\": must be 'RequireDualStack' or 'PreferDualStack' when \
+         multiple IP families are specified"
+    );
+    let both = refused(json!({"ipFamilies": ["IPv4", "IPv6"], "ipFamilyPolicy": "RequireDualStack"}));
+    assert_eq!(
+        both,
+        format!("{dual}; spec.ipFamilies[1]: Invalid value: \"IPv6\": not configured on this cluster")
+    );
+    let mut prefers = spec(json!({"type": "ClusterIP", "ipFamilyPolicy": "PreferDualStack"}));
+    families(&mut prefers, "IPv4").unwrap();
+    assert_eq!(prefers["ipFamilies"], json!(["IPv4"]));
 }
 
 #[test]

@@ -12,7 +12,7 @@ mod qos;
 mod tests;
 
 pub(crate) use more::approve;
-pub(crate) use narrow::narrow;
+pub(crate) use narrow::{metadata_with_status, narrow};
 pub(crate) use pod::grace_secs;
 pub(crate) use qos::qos_class;
 

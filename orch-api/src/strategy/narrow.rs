@@ -1,9 +1,10 @@
-//! What a write through a subresource of a pod may change: the rest stays what it was
-//! (`dropNonEphemeralContainerUpdates` and `dropNonResizeUpdates` of `pkg/registry/core/pod/strategy.go`).
+//! What a write through a subresource may change: the rest stays what it was
+//! (`dropNonEphemeralContainerUpdates` and `dropNonResizeUpdates` of `pkg/registry/core/pod/strategy.go`, and
+//! `PrepareForUpdate` of the strategies of statuses).
 //!
-//! Not whether the change makes sense. Invariant: metadata and status stay.
+//! Not whether the change makes sense. Invariant: what says which object it is stays.
 
-use orch_core::Subresource;
+use orch_core::{Kind, Subresource, kind};
 use serde_json::Value;
 
 use crate::tree::{Get, Set, Tree};
@@ -18,6 +19,28 @@ pub(crate) fn narrow(subresource: Subresource, new: &mut Tree, old: &Tree) {
         }
         Subresource::Resize => resize(new, old),
         _ => {}
+    }
+}
+
+/// Kinds whose metadata does not change with their status.
+const WITH_METADATA_OF_THEIR_OWN: &[Kind] = &[
+    kind::API_SERVICES,
+    kind::CUSTOM_RESOURCE_DEFINITIONS,
+    kind::FLOW_SCHEMAS,
+    kind::PRIORITY_LEVEL_CONFIGURATIONS,
+    kind::RESOURCE_CLAIMS,
+    kind::SERVICE_CIDRS,
+    kind::VALIDATING_ADMISSION_POLICIES,
+    kind::VOLUME_ATTACHMENTS,
+];
+
+/// The fields of metadata that a write of the status may change.
+pub(crate) fn metadata_with_status(kind: Kind) -> &'static [&'static str] {
+    match kind {
+        kind::PODS => &["annotations", "finalizers", "labels"],
+        kind::DEPLOYMENTS => &["annotations", "finalizers", "ownerReferences"],
+        kind if WITH_METADATA_OF_THEIR_OWN.contains(&kind) => &[],
+        _ => &["annotations", "finalizers", "labels", "ownerReferences"],
     }
 }
 

@@ -91,7 +91,7 @@ pub(super) fn cidr(at: &At<'_, '_>, text: &str, existing: &BTreeSet<&str>) -> Op
 }
 
 /// The block that a text means: an address and the length of its prefix, leading zeros allowed.
-pub(super) fn parse_cidr(text: &str) -> Option<(IpAddr, u32)> {
+pub(crate) fn parse_cidr(text: &str) -> Option<(IpAddr, u32)> {
     let (ip, prefix) = text.split_once('/')?;
     let ip = parse(ip)?;
     let prefix: u32 = digits(prefix)?.parse().ok()?;

@@ -147,6 +147,46 @@ fn who_comes_when_too_many_are_at_work_is_told_to_come_again() {
 }
 
 #[test]
+fn what_is_allowed_is_told_with_the_binding_that_allows_it() {
+    with(|mut server| async move {
+        let api = server.rest.shared_api();
+        let rbac = crate::rest::Rbac::new(api.clone());
+        rbac.bootstrap().await.unwrap();
+        server.rest = Rest::builder(api, &server.env).authorizer(rbac).build().acting_as(admin());
+        let group = "rbac.authorization.k8s.io";
+        let binding = json!({"metadata": {"name": "b"}, "roleRef": {"apiGroup": group, "kind": "ClusterRole",
+            "name": "cluster-admin"}, "subjects": [{"kind": "ServiceAccount", "name": "web"},
+            {"apiGroup": group, "kind": "User", "name": "jane"}]});
+        let bindings = format!("/apis/{group}/v1/namespaces/default/rolebindings");
+        server.post(&bindings, binding).await.expect(201);
+        let ask = async |spec: Value| {
+            let uri = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
+            server.post(uri, json!({"spec": spec})).await.expect(201).body["status"].clone()
+        };
+        let pods = json!({"verb": "get", "resource": "pods", "namespace": "default"});
+        let by = |who: &str| {
+            json!({"allowed": true, "reason":
+                format!("RBAC: allowed by RoleBinding \"b/default\" of ClusterRole \"cluster-admin\" to {who}")})
+        };
+        assert_eq!(ask(json!({"user": "jane", "resourceAttributes": pods})).await, by("User \"jane\""));
+        let web = json!({"user": "system:serviceaccount:default:web", "resourceAttributes": pods});
+        assert_eq!(ask(web).await, by("ServiceAccount \"web/default\""));
+        let path = |path: &str| json!({"verb": "get", "path": path});
+        let known =
+            json!({"user": "joe", "groups": ["system:authenticated"], "nonResourceAttributes": path("/api")});
+        assert_eq!(
+            ask(known).await["reason"],
+            "RBAC: allowed by ClusterRoleBinding \"system:discovery\" of ClusterRole \"system:discovery\" to Group \
+             \"system:authenticated\""
+        );
+        let healthy = json!({"user": "joe", "nonResourceAttributes": path("/healthz")});
+        assert_eq!(ask(healthy).await, json!({"allowed": true}));
+        let master = json!({"user": "joe", "groups": ["system:masters"], "resourceAttributes": pods});
+        assert_eq!(ask(master).await, json!({"allowed": true}));
+    });
+}
+
+#[test]
 fn a_certificate_is_asked_for_by_whoever_asks() {
     with(|server| async move {
         let request = include_str!("request.txt").trim();
@@ -157,5 +197,24 @@ fn a_certificate_is_asked_for_by_whoever_asks() {
         assert_eq!(made.text("/spec/username"), "admin");
         assert_eq!(made.body["spec"].get("extra"), None);
         assert!(made.body["spec"]["groups"].as_array().unwrap().contains(&json!("system:masters")));
+    });
+}
+
+#[test]
+fn nobody_becomes_an_administrator_by_a_certificate() {
+    with(|server| async move {
+        let uri = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+        let request = include_str!("request_of_masters.txt").trim();
+        let csr = |name: &str, signer: &str| {
+            json!({"metadata": {"name": name},
+                "spec": {"request": request, "signerName": signer, "usages": ["client auth"]}})
+        };
+        let refused = server.post(uri, csr("a", "kubernetes.io/kube-apiserver-client")).await.expect(403);
+        assert_eq!(
+            refused.text("/message"),
+            "certificatesigningrequests.certificates.k8s.io \"a\" is forbidden: use of \
+             kubernetes.io/kube-apiserver-client signer with system:masters group is not allowed"
+        );
+        server.post(uri, csr("a", "a.b/c")).await.expect(201);
     });
 }

@@ -34,8 +34,16 @@ fn what_is_listed_is_served() {
             Registry::built_in().kinds().len() + forms,
             "other versions and groups are listed, too"
         );
-        for path in ["/apis/nope", "/apis/apps/v9", "/api/v2", "/nope"] {
+        for path in ["/apis/nope", "/apis/nope/v1/things", "/nope"] {
             assert_eq!(server.get(path).await.expect(404).raw, "404 page not found\n");
+        }
+        for path in
+            ["/apis/apps/v9", "/apis/apps/v9/deployments", "/api/v2", "/api/v2/pods", "/api/v1/things"]
+        {
+            assert_eq!(server.get(path).await.expect(404).text("/reason"), "NotFound", "{path}");
+        }
+        for path in ["/api", "/apis/apps", "/version"] {
+            assert_eq!(server.post(path, json!({})).await.expect(405).text("/reason"), "MethodNotAllowed");
         }
     });
 }
@@ -97,6 +105,23 @@ fn openapi_documents_are_whole() {
             deployment["x-kubernetes-group-version-kind"],
             json!([{"group": "apps", "version": "v1", "kind": "Deployment"}])
         );
+    });
+}
+
+#[test]
+fn an_openapi_document_may_be_kept_as_long_as_its_hash_stays() {
+    with(|server| async move {
+        let index = server.get("/openapi/v3").await.expect(200);
+        let place = index.body["paths"]["apis/apps/v1"]["serverRelativeURL"].as_str().unwrap();
+        let known = server.get(place).await.expect(200);
+        assert_eq!(known.headers["cache-control"], "public, immutable");
+        let tag = known.headers["etag"].to_str().unwrap();
+        let again = server.send(Method::GET, place, &[("if-none-match", tag)], "").await.expect(304);
+        assert_eq!(again.raw, "");
+        let old = server.get("/openapi/v3/apis/apps/v1?hash=old").await.expect(301);
+        assert_eq!(old.headers["location"], place);
+        let plain = server.get("/openapi/v3/apis/apps/v1").await.expect(200);
+        assert_eq!(plain.headers["cache-control"], "no-cache, private");
     });
 }
 

@@ -296,3 +296,45 @@ fn no_definition_replaces_a_kind_of_kubernetes() {
         assert_eq!(server.get(policies).await.expect(200).names(), ["web"]);
     });
 }
+
+#[test]
+fn who_may_change_certificate_requests_may_not_decide_for_every_signer() {
+    const REQUESTS: &str = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+    let group = "certificates.k8s.io";
+    let mut parts = rule(group, "certificatesigningrequests/approval", &["*"]);
+    parts["resources"] = json!(["certificatesigningrequests/approval", "certificatesigningrequests/status"]);
+    let mut signer = rule(group, "signers", &["approve", "sign"]);
+    signer["resourceNames"] = json!(["hers.org/*"]);
+    let every = json!([parts, signer]);
+    with(|mut server| async move {
+        let api = server.rest.shared_api();
+        let rbac = Rbac::new(api.clone());
+        server.rest = Rest::builder(api, &server.env).authorizer(rbac).build().acting_as(admin());
+        server.post(ROLES, json!({"metadata": {"name": "hers"}, "rules": every})).await.expect(201);
+        let mut all = binding("ClusterRole", "hers");
+        all["kind"] = "ClusterRoleBinding".into();
+        server.post("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", all).await.expect(201);
+        let request = include_str!("request.txt").trim();
+        for (name, signer) in [("hers", "hers.org/a"), ("other", "other.org/a")] {
+            let csr = json!({"metadata": {"name": name},
+                "spec": {"request": request, "signerName": signer, "usages": ["client auth"]}});
+            server.post(REQUESTS, csr).await.expect(201);
+        }
+        let condition =
+            json!({"status": {"conditions": [{"type": "Approved", "status": "True", "reason": "r"}]}});
+        let merge = "application/merge-patch+json";
+        let other = format!("{REQUESTS}/other/approval");
+        let refused = server.jane(Method::PATCH, &other, merge, &condition).await.expect(403);
+        assert_eq!(
+            refused.text("/message"),
+            "certificatesigningrequests.certificates.k8s.io \"other\" is forbidden: user not permitted to approve requests \
+             with signerName \"other.org/a\""
+        );
+        let failed = json!({"status": {"conditions": [{"type": "Failed", "status": "True", "reason": "r"}]}});
+        server.jane(Method::PATCH, &format!("{REQUESTS}/other/status"), merge, &failed).await.expect(403);
+        let label = json!({"metadata": {"labels": {"a": "b"}}});
+        server.jane(Method::PATCH, &format!("{REQUESTS}/other/status"), merge, &label).await.expect(200);
+        server.jane(Method::PATCH, &format!("{REQUESTS}/hers/approval"), merge, &condition).await.expect(200);
+        server.jane(Method::PATCH, &format!("{REQUESTS}/none/approval"), merge, &condition).await.expect(404);
+    });
+}

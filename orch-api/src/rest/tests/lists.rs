@@ -27,6 +27,19 @@ fn a_list_stands_at_one_revision_over_all_its_pages() {
 }
 
 #[test]
+fn a_list_of_any_revision_comes_whole() {
+    with(|server| async move {
+        for name in ["a", "b", "c"] {
+            server.map(name, json!({})).await;
+        }
+        let whole = server.get(&format!("{MAPS}?limit=1&resourceVersion=0")).await.expect(200);
+        assert_eq!((whole.names(), whole.text("/metadata/continue")), (vec!["a", "b", "c"], ""));
+        let first = server.get(&format!("{MAPS}?limit=1")).await.expect(200);
+        assert_eq!((first.names(), &first.body["metadata"]["remainingItemCount"]), (vec!["a"], &json!(2)));
+    });
+}
+
+#[test]
 fn an_exact_list_is_of_that_revision() {
     with(|server| async move {
         for (name, label) in [("a", "x"), ("b", "x"), ("c", "y")] {
@@ -107,7 +120,7 @@ fn lists_have_the_form_that_is_asked_for() {
         let whole = of(&format!("{MAPS}?includeObject=Object"), &table).await;
         assert_eq!(whole.text("/rows/0/object/kind"), "ConfigMap");
         let none = of(&format!("{MAPS}?includeObject=None"), &table).await;
-        assert!(none.body["rows"][0].get("object").is_none());
+        assert!(none.body["rows"][0]["object"].is_null());
         let partial = of(MAPS, &accept("PartialObjectMetadataList")).await.expect(200);
         assert_eq!(partial.text("/items/0/metadata/labels/l"), "x");
         of(MAPS, &accept("PartialObjectMetadata")).await.expect(406);

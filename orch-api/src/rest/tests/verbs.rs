@@ -86,6 +86,11 @@ fn a_collection_is_deleted_as_selected() {
         }
         let deleted = server.delete(&format!("{MAPS}?labelSelector=l%3Dx"), None).await.expect(200);
         assert_eq!((deleted.text("/kind"), deleted.names()), ("ConfigMapList", vec!["a", "c"]));
+        server
+            .post(PODS, json!({"metadata": {"name": "a", "finalizers": ["a.b/c"]}, "spec": pod("a")["spec"]}))
+            .await;
+        let stays = server.delete(PODS, None).await.expect(200);
+        assert_eq!(stays.body["items"][0]["metadata"].get("deletionTimestamp"), None, "as it was before");
         assert_eq!(server.get(MAPS).await.names(), ["b"]);
         server.delete("/api/v1/configmaps", None).await.expect(405);
     });
@@ -141,7 +146,8 @@ fn namespaces_end_by_finalize() {
             .expect(403);
         assert_eq!(refused.text("/details/causes/0/reason"), "NamespaceTerminating");
         ends.body["spec"]["finalizers"] = json!([]);
-        server.put("/api/v1/namespaces/x/finalize", ends.body).await.expect(200);
+        let ended = server.put("/api/v1/namespaces/x/finalize", ends.body).await.expect(200);
+        assert_eq!(ended.body["spec"], json!({}));
         server.get("/api/v1/namespaces/x").await.expect(404);
     });
 }
@@ -182,7 +188,7 @@ fn bodies_may_be_protobuf() {
         assert_eq!((made.text("/metadata/name"), made.text("/data/k")), ("a", "v"));
         let broken =
             server.send(Method::POST, MAPS, &headers, body[..body.len() - 2].to_vec()).await.expect(400);
-        assert!(broken.text("/message").ends_with("unexpected EOF"), "{}", broken.raw);
+        assert!(broken.text("/message").contains("unexpected EOF (6b387300"), "{}", broken.raw);
         let pods = server.send(Method::POST, PODS, &headers, body).await.expect(400);
         assert!(pods.text("/message").contains("ConfigMap"), "{}", pods.raw);
     });
@@ -238,5 +244,122 @@ fn changes_are_warned_about_as_new_objects_are() {
         let changed = server.merge(&format!("{services}/s"), external).await.expect(200);
         let why = "spec.externalIPs is deprecated and may no longer be implemented in some clusters";
         assert_eq!(warnings(&changed), [format!("299 - \"{why}\"")]);
+    });
+}
+
+#[test]
+fn metadata_may_change_with_the_status() {
+    with(|server| async move {
+        server.post(DEPLOYMENTS, deployment("web")).await.expect(201);
+        server.post(PODS, pod("a")).await.expect(201);
+        let change = json!({"metadata": {"labels": {"l": "v"}, "annotations": {"a": "b"}, "finalizers": ["a.b/c"]},
+            "spec": {"hostname": "h"}, "status": {"message": "m"}});
+        let owned =
+            json!({"ownerReferences": [{"apiVersion": "v1", "kind": "Node", "name": "n", "uid": "u"}]});
+        let patched = server.merge(&format!("{PODS}/a/status"), change.clone()).await.expect(200);
+        let metadata = &patched.body["metadata"];
+        assert_eq!((&metadata["labels"]["l"], &metadata["annotations"]["a"]), (&json!("v"), &json!("b")));
+        assert_eq!((patched.text("/status/message"), patched.text("/spec/hostname")), ("m", ""));
+        let read = server.get(&format!("{PODS}/a")).await;
+        assert_eq!(read.body, patched.body);
+        let owner = server.merge(&format!("{PODS}/a/status"), json!({"metadata": owned})).await.expect(200);
+        assert_eq!(owner.body, patched.body, "kubelets do not set owners");
+        let uri = format!("{DEPLOYMENTS}/web/status");
+        let patched = server.merge(&uri, change).await.expect(200);
+        assert_eq!(patched.body["metadata"].get("labels"), None, "those of a deployment stay");
+        assert_eq!(patched.body["metadata"]["annotations"], json!({"a": "b"}));
+        assert_eq!(patched.body["metadata"]["generation"], 1);
+        let mut put = patched.body.clone();
+        put["metadata"]["annotations"] = json!({"a": "c"});
+        put["metadata"]["finalizers"] = json!([]);
+        let put = server.put(&uri, put).await.expect(200);
+        assert_eq!(put.body["metadata"]["annotations"], json!({"a": "c"}));
+        assert_eq!(put.body["metadata"].get("finalizers"), None);
+        let wrong = json!({"metadata": {"annotations": {"a b": "c"}}});
+        assert_eq!(
+            server.merge(&uri, wrong).await.expect(422).text("/details/causes/0/field"),
+            "metadata.annotations"
+        );
+        // The last finalizer goes.
+        server
+            .merge(&format!("{DEPLOYMENTS}/web"), json!({"metadata": {"finalizers": ["a.b/c"]}}))
+            .await
+            .expect(200);
+        server.delete(&format!("{DEPLOYMENTS}/web"), None).await.expect(200);
+        server.merge(&uri, json!({"metadata": {"finalizers": null}})).await.expect(200);
+        server.get(&uri).await.expect(404);
+    });
+}
+
+#[test]
+fn services_have_the_addresses_and_ports_of_their_type() {
+    with(|server| async move {
+        let service = json!({"metadata": {"name": "s"}, "spec": {"type": "LoadBalancer", "ports": [{"port": 80}],
+            "externalTrafficPolicy": "Local"}});
+        let made = server.post("/api/v1/namespaces/default/services", service).await.expect(201);
+        assert!(made.body["spec"]["healthCheckNodePort"].as_i64().is_some_and(|port| port >= 30_000));
+        let external = json!({"metadata": {"name": "e"}, "spec": {"type": "ExternalName", "externalName": "a.b",
+            "clusterIP": "10.0.0.1"}});
+        let refused = server.post("/api/v1/namespaces/default/services", external).await.expect(422);
+        assert_eq!(refused.text("/details/causes/0/field"), "spec.clusterIPs");
+    });
+}
+
+#[test]
+fn classes_are_taken_into_account() {
+    with(|server| async move {
+        let with_class = |name: &str| {
+            let mut pod = pod(name);
+            pod["spec"]["runtimeClassName"] = "safe".into();
+            pod["spec"]["nodeSelector"] = json!({"a": "b"});
+            pod
+        };
+        assert_eq!(
+            server.post(PODS, with_class("a")).await.expect(403).text("/message"),
+            "pods \"a\" is forbidden: pod rejected: RuntimeClass \"safe\" not found"
+        );
+        let class = json!({"metadata": {"name": "safe"}, "handler": "h", "overhead": {"podFixed": {"cpu": "1"}},
+            "scheduling": {"nodeSelector": {"c": "d"}, "tolerations": [{"operator": "Exists"}]}});
+        server.post("/apis/node.k8s.io/v1/runtimeclasses", class).await.expect(201);
+        let made = server.post(PODS, with_class("a")).await.expect(201);
+        assert_eq!(made.body["spec"]["overhead"], json!({"cpu": "1"}));
+        assert_eq!(made.body["spec"]["nodeSelector"], json!({"a": "b", "c": "d"}));
+        assert_eq!(made.body["spec"]["tolerations"], json!([{"operator": "Exists"}]), "it covers all others");
+        let mut other = with_class("b");
+        other["spec"]["nodeSelector"] = json!({"c": "e"});
+        assert_eq!(
+            server.post(PODS, other).await.expect(403).text("/message"),
+            "pods \"b\" is forbidden: conflict: runtimeClass.scheduling.nodeSelector[c] = d; pod.spec.nodeSelector[c] = e"
+        );
+        let mut heavy = pod("c");
+        heavy["spec"]["overhead"] = json!({"cpu": "1"});
+        server.post(PODS, heavy).await.expect(403);
+
+        let ingresses = "/apis/networking.k8s.io/v1/namespaces/default/ingresses";
+        let ingress = |name: &str| {
+            json!({"metadata": {"name": name}, "spec": {"defaultBackend": {
+            "service": {"name": "s", "port": {"number": 80}}}}})
+        };
+        let plain = server.post(ingresses, ingress("a")).await.expect(201);
+        assert_eq!(plain.body["spec"].get("ingressClassName"), None);
+        let class = json!({"metadata": {"name": "nginx",
+            "annotations": {"ingressclass.kubernetes.io/is-default-class": "true"}}, "spec": {"controller": "a.b/c"}});
+        server.post("/apis/networking.k8s.io/v1/ingressclasses", class).await.expect(201);
+        let classed = server.post(ingresses, ingress("b")).await.expect(201);
+        assert_eq!(classed.text("/spec/ingressClassName"), "nginx");
+    });
+}
+
+#[test]
+fn owners_that_stand_there_twice_count_once() {
+    with(|server| async move {
+        let owner =
+            |name: &str| json!({"apiVersion": "v1", "kind": "Node", "name": name, "uid": format!("u{name}")});
+        let all = json!([owner("a"), owner("b"), owner("a")]);
+        let made =
+            server.post(MAPS, json!({"metadata": {"name": "a", "ownerReferences": all}})).await.expect(201);
+        assert_eq!(made.body["metadata"]["ownerReferences"], json!([owner("a"), owner("b")]));
+        let warned = made.headers["warning"].to_str().unwrap();
+        assert!(warned.ends_with("please fix your requests; duplicate UID(s) observed: ua\""), "{warned}");
     });
 }

@@ -60,9 +60,9 @@ fn external(spec: &At<'_, '_>) {
     }
     let health = spec.field("healthCheckNodePort");
     match (needs_health_check(spec), health.number()) {
-        (true, 0) => health.required(""),
+        // It is allocated when it is not given.
+        (_, 0) => {}
         (true, _) => rules::port_number(&health),
-        (false, 0) => {}
         (false, _) => health.invalid_number(
             "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'",
         ),

@@ -285,7 +285,7 @@ fn load_balancers_have_fields_of_their_own() {
     created(
         kind::SERVICES,
         json!({"spec": {"type": "LoadBalancer", "externalTrafficPolicy": "Local"}}),
-        &["allocateLoadBalancerNodePorts: Required value", "spec.healthCheckNodePort: Required value"],
+        &["allocateLoadBalancerNodePorts: Required value"],
     );
     created(
         kind::SERVICES,
