@@ -306,7 +306,7 @@ impl<'s> Walk<'s> {
 
     /// The names of a macro over elements.
     fn elements(&self, range: &Known<'s>, each: &Each) -> Vec<(String, Known<'s>)> {
-        let is_list = range.entries.map_or(matches!(range.ty, Ty::List(_)), |entries| entries.is_list);
+        let is_list = range.entries.map_or(range.is() == Is::List, |entries| entries.is_list);
         let (key, value) = check::elements(&range.ty, each.second.is_some(), 0).unwrap_or((Ty::Any, Ty::Any));
         let of = |ty: Ty<'s>, place: Place<'s>, size: fn(Entries) -> Size| {
             let known = Known::at(ty, place);

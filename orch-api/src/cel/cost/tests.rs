@@ -64,6 +64,13 @@ fn loops_cost_as_many_steps_as_there_can_be_elements() {
 }
 
 #[test]
+fn what_may_be_null_is_as_large_as_its_schema_says() {
+    let text = json!({"type": "string", "maxLength": 5});
+    let schema = object(json!({"a": {"type": "array", "nullable": true, "maxItems": 10, "items": text}}));
+    check(schema, "self.a.all(x, self.a.all(y, x == y))", 2 + 10 * (2 + 10 * (2 + 2 + 3) + 1 + 3) + 1);
+}
+
+#[test]
 fn maps_and_functions_of_libraries_have_their_costs() {
     let schema = object(json!({
         "m": {"type": "object", "maxProperties": 4, "additionalProperties": {"type": "string", "maxLength": 5}},
