@@ -48,9 +48,9 @@ use orch_core::{
 
 #[cfg(feature = "rest")]
 pub(crate) use self::admission::terminating;
-#[cfg(any(feature = "rest", feature = "remote"))]
 #[cfg(feature = "rest")]
 pub(crate) use self::bootstrap::{make_absent, make_namespaces};
+#[cfg(any(feature = "rest", feature = "remote"))]
 pub(crate) use self::create::REVISION_SET;
 use self::definitions::Definitions;
 use self::recent::Recent;
