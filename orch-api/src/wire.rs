@@ -1,22 +1,6 @@
-//! What both ends of the REST API need: how hyper's tasks run, and which deletions are answered with the object.
+//! What both ends of the REST API need: which deletions are answered with the object.
 
-use std::future::Future;
-
-use orch_core::{Env, Kind};
-
-/// Runs hyper's tasks in an environment.
-#[derive(Clone)]
-pub(crate) struct Tasks(pub(crate) Env);
-
-impl<F> hyper::rt::Executor<F> for Tasks
-where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
-{
-    fn execute(&self, future: F) {
-        self.0.spawn(future);
-    }
-}
+use orch_core::Kind;
 
 /// Kinds whose deletion is answered with the object, also when that is gone (`ReturnDeletedObject` of
 /// `pkg/registry/*/*/storage`).

@@ -4,10 +4,11 @@
 //! Invariant: a request that no authorizer allows reaches no object.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use http::{HeaderMap, HeaderValue};
-use orch_core::{Str, User, names};
+use orch_core::{Api, Str, User, names};
 use serde_json::Value;
 
 use super::status::Status;
@@ -207,6 +208,20 @@ fn is_about_oneself(what: &Attributes) -> bool {
     )
 }
 
+/// Who asks, and the Api that acts as them: made once for all requests of a connection.
+#[derive(Clone)]
+pub(super) struct Caller {
+    pub(super) user: Arc<User>,
+    pub(super) api: Arc<dyn Api>,
+}
+
+impl Caller {
+    pub(super) fn new(user: User, api: &dyn Api) -> Self {
+        let user = authenticated(user);
+        Self { api: api.impersonate(&user), user: Arc::new(user) }
+    }
+}
+
 /// Whether the user may do everything.
 pub(super) fn is_master(user: &User) -> bool {
     user.groups.iter().any(|group| &**group == MASTERS)
@@ -220,7 +235,7 @@ pub(super) fn anonymous() -> User {
 }
 
 /// The user with the group that everybody known is in.
-pub(super) fn authenticated(mut user: User) -> User {
+fn authenticated(mut user: User) -> User {
     let is_in = |name: &str| user.groups.iter().any(|group| &**group == name);
     if &*user.name != ANONYMOUS && !is_in(AUTHENTICATED) && !is_in(UNAUTHENTICATED) {
         user.groups.push(AUTHENTICATED.into());
@@ -279,13 +294,18 @@ fn service_account(user: &str) -> Option<(&str, &str)> {
 
 const AUTHENTICATION: &str = "authentication.k8s.io";
 
+/// Whether a request says that it acts as somebody else.
+pub(super) fn is_impersonating(headers: &HeaderMap) -> bool {
+    headers.keys().any(|name| name.as_str().starts_with("impersonate-"))
+}
+
 /// The user that a request acts as: `Impersonate-User`, `-Group`, `-Uid` and `-Extra-…`, when the caller may.
 ///
 /// # Errors
 /// 403 when it may not; 400 for a group without a user, and for what is no text.
 pub(super) async fn acting(
     authorizer: &dyn Authorizer,
-    user: User,
+    user: &User,
     headers: &HeaderMap,
 ) -> Result<User, Status> {
     let (names, groups) = (texts(headers, "impersonate-user")?, texts(headers, "impersonate-group")?);
@@ -295,7 +315,7 @@ pub(super) async fn acting(
         if !groups.is_empty() || uid.is_some() || !extra.is_empty() {
             return Err(Status::bad_request(without_name(&groups, uid.as_deref(), &extra)));
         }
-        return Ok(user);
+        return Ok(user.clone());
     };
     let account = service_account(name);
     let mut asked = vec![match account {
@@ -311,7 +331,7 @@ pub(super) async fn acting(
     asked.extend(uid.iter().map(|uid| other("uids").name(uid)));
     asked.extend(extra.iter().map(|(key, value)| other("userextras").subresource(key).name(value)));
     for what in &asked {
-        check(authorizer, &user, what).await?;
+        check(authorizer, user, what).await?;
     }
     let mut acting = User::new(name.as_str());
     acting.uid = uid.unwrap_or_default().into();
@@ -366,10 +386,10 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("impersonate-user", "jane".parse().unwrap());
         headers.insert("impersonate-group", "team".parse().unwrap());
-        let jane = acting(&Masters, admin(), &headers).await.unwrap();
+        let jane = acting(&Masters, &admin(), &headers).await.unwrap();
         assert_eq!(&*jane.name, "jane");
         assert_eq!(jane.groups, ["team".into(), AUTHENTICATED.into()]);
-        let refused = acting(&Masters, User::new("joe"), &headers).await.unwrap_err();
+        let refused = acting(&Masters, &User::new("joe"), &headers).await.unwrap_err();
         assert_eq!(
             refused.message(),
             "users \"jane\" is forbidden: User \"joe\" cannot impersonate resource \"users\" in API group \"\" at the \
@@ -377,10 +397,10 @@ mod tests {
         );
         headers.insert("impersonate-uid", "u1".parse().unwrap());
         headers.insert("impersonate-extra-example.com%2fscope", "all".parse().unwrap());
-        let jane = acting(&Masters, admin(), &headers).await.unwrap();
+        let jane = acting(&Masters, &admin(), &headers).await.unwrap();
         assert_eq!((&*jane.uid, &*jane.extra["example.com/scope"][0]), ("u1", "all"));
         headers.remove("impersonate-user");
-        let refused = acting(&Masters, admin(), &headers).await.unwrap_err();
+        let refused = acting(&Masters, &admin(), &headers).await.unwrap_err();
         assert_eq!(
             (refused.code(), refused.message()),
             (
@@ -401,20 +421,20 @@ mod tests {
         };
         // A proxy of an administrator's: were the name left out, everybody behind it would be the administrator.
         let joerg =
-            acting(&Masters, admin(), &as_bytes("impersonate-user", "jörg".as_bytes())).await.unwrap();
+            acting(&Masters, &admin(), &as_bytes("impersonate-user", "jörg".as_bytes())).await.unwrap();
         assert_eq!(&*joerg.name, "jörg");
         for name in ["impersonate-user", "impersonate-group", "impersonate-uid", "impersonate-extra-a"] {
             let mut headers = as_bytes(name, b"\xff\xfe");
-            assert_eq!(acting(&Masters, admin(), &headers).await.unwrap_err().code(), 400, "{name}");
+            assert_eq!(acting(&Masters, &admin(), &headers).await.unwrap_err().code(), 400, "{name}");
             if name != "impersonate-user" {
                 headers.insert("impersonate-user", "jane".parse().unwrap());
             }
-            assert_eq!(acting(&Masters, admin(), &headers).await.unwrap_err().code(), 400, "{name}");
+            assert_eq!(acting(&Masters, &admin(), &headers).await.unwrap_err().code(), 400, "{name}");
         }
         let mut headers = as_bytes("impersonate-user", b"system:anonymous");
         headers.insert("impersonate-extra-%zz", "v".parse().unwrap());
         headers.insert("impersonate-group", "team".parse().unwrap());
-        let nobody = acting(&Masters, admin(), &headers).await.unwrap();
+        let nobody = acting(&Masters, &admin(), &headers).await.unwrap();
         assert_eq!(nobody.groups, ["team".into(), UNAUTHENTICATED.into()]);
         assert_eq!(&*nobody.extra["%zz"][0], "v");
     }

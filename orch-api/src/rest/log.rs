@@ -31,7 +31,7 @@ struct Shown {
 pub(super) async fn get(shared: &Arc<Shared>, request: &Request) -> Answer {
     let query = &request.query;
     let (mut options, shown) = read(shared, query, &request.target.name)?;
-    let key = Key::new(kind::PODS, request.target.namespace.as_str(), request.target.name.as_str());
+    let key = Key::new(kind::PODS, request.target.namespace.clone(), request.target.name.clone());
     let failed = |error| Status::of(&error, shared.api.registry(), Doing::Read);
     let pod = shared.api.get(&key, Revision::ZERO).await.map_err(failed)?;
     options.container = container(&pod, &options.container).map_err(Status::bad_request)?.into();

@@ -3,6 +3,8 @@
 //! Answers are JSON or YAML: protobuf is asked for by many clients beside JSON, and they take JSON. Invariant: a form that was not
 //! asked for is not given.
 
+use std::borrow::Cow;
+
 use http::HeaderMap;
 use http::header::{ACCEPT, CONTENT_TYPE};
 
@@ -117,9 +119,15 @@ impl<'a> Clause<'a> {
     }
 }
 
-fn accept(headers: &HeaderMap) -> String {
-    let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    values.collect::<Vec<_>>().join(",")
+fn accept(headers: &HeaderMap) -> Cow<'_, str> {
+    let mut values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let mut accept = Cow::Borrowed(values.next().unwrap_or_default());
+    for value in values {
+        let accept = accept.to_mut();
+        accept.push(',');
+        accept.push_str(value);
+    }
+    accept
 }
 
 fn clauses(accept: &str) -> Vec<Clause<'_>> {
@@ -136,7 +144,7 @@ fn clauses(accept: &str) -> Vec<Clause<'_>> {
 /// 406 when none of the forms asked for can be given.
 pub(super) fn objects(headers: &HeaderMap) -> Result<Form, Status> {
     let accept = accept(headers);
-    if accept.is_empty() {
+    if matches!(&*accept, "" | "application/json") {
         return Ok(Form::default());
     }
     let form = |clause: &Clause<'_>| Some(Form { encoding: clause.encoding()?, shape: clause.shape()? });

@@ -32,7 +32,7 @@ const PAGE_TOO_OLD: &str = "The provided continue parameter is too old to displa
 pub(super) async fn get(call: Call) -> Answer {
     let at_least = revision(&call.request.query)?.unwrap_or_default();
     let (key, api) = (call.key(), &call.api);
-    let live = arrived(&call, || Box::pin(api.get(&key, at_least))).await?;
+    let live = arrived(&call, || api.get(&key, at_least)).await?;
     output::object(&call, 200, live.object())
 }
 

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::access::{Attributes, Decision};
 use super::bearer::TokenError;
-use super::body::{self, Answer};
+use super::body::{self, Answer, BodyError};
 use super::call::api_version;
 use super::decode::{decode, typeless, unrecognized};
 use super::discovery::Resource;
@@ -55,7 +55,7 @@ impl Review {
     pub(super) fn of(request: &Request) -> Option<Self> {
         let target = &request.target;
         let is_named = |(_, kind, _): &&(Self, Kind, &str)| {
-            kind.group() == target.group && kind.resource() == target.resource && target.version == "v1"
+            kind.group() == &*target.group && kind.resource() == &*target.resource && &*target.version == "v1"
         };
         let review = Self::ALL.iter().find(is_named)?.0;
         let is_placed = (review == Self::LocalSubjectAccess) != target.namespace.is_empty();
@@ -71,7 +71,12 @@ impl Review {
     }
 
     /// Answers it.
-    pub(super) async fn answer(self, shared: &Arc<Shared>, request: Request, body: Bytes) -> Answer {
+    pub(super) async fn answer<B>(self, shared: &Arc<Shared>, request: Request, body: B) -> Answer
+    where
+        B: http_body::Body<Data = Bytes>,
+        B::Error: Into<BodyError>,
+    {
+        let body = body::read(body).await?;
         if request.method != Method::POST {
             return Err(Status::no_method());
         }
@@ -89,12 +94,12 @@ impl Review {
         let part = |field: &str| decoded.tree.at(field).cloned().unwrap_or_else(|| json!({}));
         let (mut metadata, spec) = (part("metadata"), part("spec"));
         let namespace = &request.target.namespace;
-        if !metadata.text("namespace").is_empty() && metadata.text("namespace") != namespace {
+        if !metadata.text("namespace").is_empty() && metadata.text("namespace") != &**namespace {
             let why = "the namespace of the provided object does not match the namespace sent on the request";
             return Err(Status::bad_request(why));
         }
         if !namespace.is_empty() {
-            metadata["namespace"] = namespace.as_str().into();
+            metadata["namespace"] = (**namespace).into();
         }
         let mut tree = json!({"kind": kind, "apiVersion": api_version, "metadata": metadata});
         tree["status"] = self.status(shared, &request, &metadata, &spec).await?;
@@ -197,7 +202,7 @@ impl Review {
         }
         if is_local {
             let namespace = resource.map(|resource| resource.text("namespace"));
-            if let Some(namespace) = namespace.filter(|namespace| *namespace != request.target.namespace) {
+            if let Some(namespace) = namespace.filter(|namespace| *namespace != &*request.target.namespace) {
                 let why = "must match metadata.namespace";
                 faults.push(invalid("spec.resourceAttributes.namespace", &json!(namespace), why));
             }
@@ -214,7 +219,7 @@ impl Review {
 
     fn subject(self, request: &Request, spec: &Value) -> User {
         if self == Self::SelfSubjectAccess {
-            return request.user.clone();
+            return User::clone(&request.user);
         }
         let mut user = User::new(spec.text("user"));
         user.groups = spec.list("groups").iter().filter_map(Value::as_str).map(Into::into).collect();

@@ -16,7 +16,7 @@ use http::{Method, Request, Response};
 use orch_core::{Api, Env, PodLogs, User};
 use tokio::sync::Semaphore;
 
-use super::access::{self, Attributes, Authorizer, Masters};
+use super::access::{self, Attributes, Authorizer, Caller, Masters};
 use super::bearer::Authenticator;
 use super::body::{self, Answer, Body, BodyError};
 use super::call::Call;
@@ -63,7 +63,16 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 pub struct Rest {
     shared: Arc<Shared>,
-    user: Option<User>,
+    who: Who,
+}
+
+/// Whom requests come from that do not say who asks.
+#[derive(Clone)]
+enum Who {
+    Nobody,
+    Known(Caller),
+    /// Somebody whose certificate is not one that the server trusts.
+    Untrusted,
 }
 
 pub(super) struct Shared {
@@ -84,10 +93,6 @@ pub(super) struct Seen {
     pub(super) place: Option<Place>,
     pub(super) is_dry_run: bool,
 }
-
-/// Marks a request whose certificate is not one that the server trusts.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Untrusted;
 
 /// What a [`Rest`] is made of.
 #[must_use]
@@ -140,7 +145,7 @@ impl RestBuilder {
         let in_flight = Semaphore::new(in_flight);
         let metrics = Metrics::default();
         let shared = Shared { api, env, authorizer, authenticator, logs, checks, metrics, in_flight };
-        Rest { shared: Arc::new(shared), user: None }
+        Rest { shared: Arc::new(shared), who: Who::Nobody }
     }
 }
 
@@ -163,12 +168,21 @@ impl Rest {
     /// The same server, for which requests that do not say who asks come from that user: for use in the process.
     #[must_use]
     pub fn acting_as(&self, user: User) -> Self {
-        Self { shared: Arc::clone(&self.shared), user: Some(user) }
+        self.with(Who::Known(self.shared.caller(user)))
     }
 
     /// The same server, for which requests that do not say who asks are anonymous.
     pub(super) fn acting_as_nobody(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared), user: None }
+        self.with(Who::Nobody)
+    }
+
+    /// The same server for a client whose certificate is not one that it trusts: a token alone says who that is.
+    pub(super) fn acting_as_untrusted(&self) -> Self {
+        self.with(Who::Untrusted)
+    }
+
+    fn with(&self, who: Who) -> Self {
+        Self { shared: Arc::clone(&self.shared), who }
     }
 
     /// Answers a request. Dropping the future may leave a write done or not.
@@ -216,52 +230,67 @@ impl Rest {
         B: http_body::Body<Data = Bytes>,
         B::Error: Into<BodyError>,
     {
+        // What few requests need is boxed, so that the future of every request is small: it is moved several times.
         let (parts, body) = request.into_parts();
-        let user = self.who(&parts).await?;
+        let mut caller = match self.known(&parts.extensions) {
+            Some(caller) => caller,
+            None => Box::pin(self.shown(&parts.headers)).await?,
+        };
         let permit = self.shared.in_flight.try_acquire();
-        if permit.is_err() && !access::is_master(&user) {
+        if permit.is_err() && !access::is_master(&caller.user) {
             return Err(Status::too_many());
         }
         let authorizer = &*self.shared.authorizer;
-        let user = access::acting(authorizer, user, &parts.headers).await?;
+        if access::is_impersonating(&parts.headers) {
+            let user = Box::pin(access::acting(authorizer, &caller.user, &parts.headers)).await?;
+            caller = self.shared.caller(user);
+        }
         let query = Query::parse(parts.uri.query().unwrap_or_default());
         let Some(target) = target::parse(parts.uri.path()) else { return Ok(body::not_found()) };
         match target {
             Target::Path(path) => {
                 let verb = parts.method.as_str().to_lowercase();
                 let what = Attributes::path(&verb, parts.uri.path());
-                access::check(authorizer, &user, &what).await?;
-                self.path(&path, &query, &parts, seen).await
+                access::check(authorizer, &caller.user, &what).await?;
+                Box::pin(self.path(&path, &query, &parts, seen)).await
             }
             Target::Resource(target) => {
                 let what = verb::attributes(&parts.method, &target, &query);
-                access::check(authorizer, &user, &what).await?;
+                access::check(authorizer, &caller.user, &what).await?;
                 let http::request::Parts { method, headers, .. } = parts;
+                let Caller { user, api } = caller;
                 let request = verb::Request { target, query, method, headers, user };
                 if let Some(review) = review::Review::of(&request) {
-                    return review.answer(&self.shared, request, body::read(body).await?).await;
+                    return Box::pin(review.answer(&self.shared, request, body)).await;
                 }
-                Box::pin(verb::answer(&self.shared, request, body, seen)).await
+                Box::pin(verb::answer(&self.shared, api, request, body, seen)).await
             }
         }
     }
 
-    /// Who asks: by certificate, else by token.
+    /// Who asks, when that is said beside the request: by the program, or by the certificate of a connection.
+    fn known(&self, extensions: &http::Extensions) -> Option<Caller> {
+        match (&self.who, extensions.get::<User>()) {
+            (Who::Untrusted, _) | (Who::Nobody, None) => None,
+            (_, Some(user)) => Some(self.shared.caller(user.clone())),
+            (Who::Known(caller), None) => Some(caller.clone()),
+        }
+    }
+
+    /// Who asks, by what the request shows: a token, or nothing.
     ///
     /// # Errors
     /// 401.
-    async fn who(&self, parts: &http::request::Parts) -> Result<User, Status> {
-        let is_trusted = parts.extensions.get::<Untrusted>().is_none();
-        let known = parts.extensions.get::<User>().or(self.user.as_ref()).filter(|_| is_trusted);
-        if let Some(known) = known {
-            return Ok(access::authenticated(known.clone()));
-        }
-        let Some(token) = bearer(&parts.headers) else {
-            return if is_trusted { Ok(access::anonymous()) } else { Err(Status::unauthorized()) };
+    async fn shown(&self, headers: &http::HeaderMap) -> Result<Caller, Status> {
+        let Some(token) = bearer(headers) else {
+            return match self.who {
+                Who::Untrusted => Err(Status::unauthorized()),
+                Who::Nobody | Who::Known(_) => Ok(self.shared.caller(access::anonymous())),
+            };
         };
         let Some(authenticator) = &self.shared.authenticator else { return Err(Status::unauthorized()) };
         match authenticator.authenticate(&token, &[]).await {
-            Ok(known) => Ok(access::authenticated(known.user)),
+            Ok(known) => Ok(self.shared.caller(known.user)),
             Err(error) => {
                 tracing::debug!(%error, "a token is not good");
                 Err(Status::unauthorized())
@@ -315,15 +344,19 @@ fn bearer(headers: &http::HeaderMap) -> Option<String> {
 }
 
 impl Shared {
+    fn caller(&self, user: User) -> Caller {
+        Caller::new(user, &*self.api)
+    }
+
     /// Starts a call to a resource that is registered.
     pub(super) fn call(
         self: &Arc<Self>,
+        api: Arc<dyn Api>,
         request: verb::Request,
         (info, served): (Arc<orch_core::KindInfo>, Option<&'static crate::convert::Form>),
         form: super::negotiate::Form,
         place: Place,
     ) -> Call {
-        let api = self.api.impersonate(&request.user);
         let (shared, warnings) = (Arc::clone(self), Vec::new());
         Call { shared, api, info, served, request, form, warnings, place }
     }
@@ -350,6 +383,10 @@ where
 
 impl std::fmt::Debug for Rest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Rest").field("user", &self.user).finish_non_exhaustive()
+        let user = match &self.who {
+            Who::Known(caller) => Some(&*caller.user),
+            Who::Nobody | Who::Untrusted => None,
+        };
+        f.debug_struct("Rest").field("user", &user).finish_non_exhaustive()
     }
 }

@@ -4,6 +4,10 @@
 //! decoded once, and a part that does not decode, or is empty where a name must stand, is a path that nothing serves: what
 //! the authorizer is asked and what is done are of the same parts.
 
+use std::borrow::Cow;
+
+use orch_core::Str;
+
 /// What a path names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Target {
@@ -17,15 +21,15 @@ pub(super) enum Target {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct ResourceTarget {
     /// Empty for the core group.
-    pub(super) group: String,
-    pub(super) version: String,
+    pub(super) group: Str,
+    pub(super) version: Str,
     /// Empty for cluster-scoped resources and for all namespaces.
-    pub(super) namespace: String,
-    pub(super) resource: String,
+    pub(super) namespace: Str,
+    pub(super) resource: Str,
     /// Empty for a collection.
-    pub(super) name: String,
+    pub(super) name: Str,
     /// Empty for the object itself.
-    pub(super) subresource: String,
+    pub(super) subresource: Str,
     /// Parts behind the subresource.
     pub(super) rest: Vec<String>,
     /// The old form of a watch: `/api/v1/watch/…`.
@@ -37,43 +41,44 @@ const NAMESPACE_SUBRESOURCES: [&str; 2] = ["status", "finalize"];
 
 /// Takes a path apart; `None` when it cannot be decoded, or when a name in it is empty though something follows.
 pub(super) fn parse(path: &str) -> Option<Target> {
-    let parts: Vec<String> =
-        path.trim_matches('/').split('/').map(percent_decoded).collect::<Option<Vec<_>>>()?;
-    let (group, version, rest) = match parts.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["api", version, _, ..] => ("", version, &parts[2..]),
-        ["apis", group, version, _, ..] => (group, version, &parts[3..]),
-        _ => return Some(Target::Path(parts)),
+    let parts = path.trim_matches('/').split('/').map(decoded).collect::<Option<Vec<_>>>()?;
+    let (group, behind) = match &*parts[0] {
+        "api" if parts.len() > 2 => (Str::default(), 1),
+        "apis" if parts.len() > 3 => (Str::from(&*parts[1]), 2),
+        _ => return Some(Target::Path(parts.into_iter().map(Cow::into_owned).collect())),
     };
-    let mut target =
-        ResourceTarget { group: group.into(), version: version.into(), ..ResourceTarget::default() };
-    let mut rest = rest.iter().cloned().peekable();
-    if rest.peek().is_some_and(|part| part == "watch") && rest.len() > 1 {
-        rest.next();
-        target.is_watch = true;
+    let version = Str::from(&*parts[behind]);
+    let mut rest = &parts[behind + 1..];
+    let is_watch = rest.len() > 1 && rest[0] == "watch";
+    if is_watch {
+        rest = &rest[1..];
     }
-    let mut rest: Vec<String> = rest.collect();
-    let is_in_namespace =
-        rest.len() > 2 && rest[0] == "namespaces" && !NAMESPACE_SUBRESOURCES.contains(&rest[2].as_str());
-    if is_in_namespace {
-        target.namespace.clone_from(&rest[1]);
-        rest.drain(..2);
+    let mut namespace = Str::default();
+    if rest.len() > 2 && rest[0] == "namespaces" && !NAMESPACE_SUBRESOURCES.contains(&&*rest[2]) {
+        namespace = Str::from(&*rest[1]);
+        if namespace.is_empty() {
+            return None;
+        }
+        rest = &rest[2..];
     }
-    let has_gap = is_in_namespace && target.namespace.is_empty() || rest.iter().any(String::is_empty);
-    if has_gap {
+    if rest.iter().any(|part| part.is_empty()) {
         return None;
     }
-    let mut rest = rest.into_iter();
-    target.resource = rest.next().unwrap_or_default();
-    target.name = rest.next().unwrap_or_default();
-    target.subresource = rest.next().unwrap_or_default();
-    target.rest = rest.collect();
+    let part = |at: usize| rest.get(at).map_or_else(Str::default, |part| Str::from(&**part));
+    let (resource, name, subresource) = (part(0), part(1), part(2));
+    let rest = rest.iter().skip(3).map(|part| part.clone().into_owned()).collect();
+    let target = ResourceTarget { group, version, namespace, resource, name, subresource, rest, is_watch };
     Some(Target::Resource(target))
 }
 
 /// A text whose `%XX` are bytes; `None` when it is not UTF-8 then, or a `%` stands alone.
 pub(super) fn percent_decoded(text: &str) -> Option<String> {
+    decoded(text).map(Cow::into_owned)
+}
+
+fn decoded(text: &str) -> Option<Cow<'_, str>> {
     if !text.contains('%') {
-        return Some(text.to_owned());
+        return Some(text.into());
     }
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
@@ -86,7 +91,7 @@ pub(super) fn percent_decoded(text: &str) -> Option<String> {
             byte
         });
     }
-    String::from_utf8(bytes).ok()
+    String::from_utf8(bytes).ok().map(Cow::Owned)
 }
 
 #[cfg(test)]
@@ -96,8 +101,8 @@ mod tests {
     use super::*;
 
     fn resource(group: &str, version: &str, parts: [&str; 4]) -> Target {
-        let [namespace, resource, name, subresource] = parts.map(str::to_owned);
-        let (group, version) = (group.to_owned(), version.to_owned());
+        let [namespace, resource, name, subresource] = parts.map(Str::from);
+        let (group, version) = (group.into(), version.into());
         Target::Resource(ResourceTarget {
             group,
             version,
@@ -136,7 +141,7 @@ mod tests {
             assert_eq!(parse(&format!("/api/v1/{gap}")), None, "{gap}");
         }
         let Some(Target::Resource(target)) = parse("/api/v1/watch/namespaces/shop/pods") else { panic!() };
-        assert!(target.is_watch && target.namespace == "shop" && target.resource == "pods");
+        assert!(target.is_watch && &*target.namespace == "shop" && &*target.resource == "pods");
     }
 
     proptest! {

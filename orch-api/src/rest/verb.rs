@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 use orch_core::selector::{FieldOperator, FieldSelector, FieldTerm};
-use orch_core::{Key, KindInfo, Registry, Subresource, User, kind};
+use orch_core::{Api, Key, KindInfo, Registry, Str, Subresource, User, kind};
 
 use super::access::Attributes;
 use super::body::{self, Answer, BodyError};
@@ -27,7 +27,7 @@ pub(super) struct Request {
     pub(super) query: Query,
     pub(super) method: Method,
     pub(super) headers: HeaderMap,
-    pub(super) user: User,
+    pub(super) user: Arc<User>,
 }
 
 /// The verb as authorizers know it; empty for methods that have none.
@@ -51,16 +51,22 @@ fn name(method: &Method, target: &ResourceTarget, query: &Query) -> &'static str
 /// that a role in it may give it.
 pub(super) fn attributes(method: &Method, target: &ResourceTarget, query: &Query) -> Attributes {
     let verb = name(method, target, query);
-    let is_itself = target.resource == kind::NAMESPACES.resource() && target.namespace.is_empty();
+    let is_itself = &*target.resource == kind::NAMESPACES.resource() && target.namespace.is_empty();
     let namespace = if is_itself { &target.name } else { &target.namespace };
     let selected = match verb {
         "list" | "watch" if !target.is_watch => selected_name(query),
         _ => None,
     };
-    Attributes::resource(verb, &target.group, &target.version, &target.resource)
-        .namespace(namespace)
-        .name(selected.as_deref().unwrap_or(&target.name))
-        .subresource(&target.subresource)
+    Attributes {
+        verb: verb.into(),
+        group: target.group.clone(),
+        version: target.version.clone(),
+        resource: target.resource.clone(),
+        subresource: target.subresource.clone(),
+        namespace: namespace.clone(),
+        name: selected.map_or_else(|| target.name.clone(), Str::from),
+        path: Str::default(),
+    }
 }
 
 /// The one name that a field selector leaves, if it is one that an object can have in a path.
@@ -166,11 +172,17 @@ fn place(
         (true, true) => "cluster",
     };
     let group = served.map_or(info.kind.group(), |form| form.group);
-    Place::resource(verb, (group, &target.version, info.kind.resource()), part.as_str(), scope)
+    Place::resource(verb, (group, target.version.clone(), info.kind.resource()), part.as_str(), scope)
 }
 
-/// Answers a request to a resource.
-pub(super) async fn answer<B>(shared: &Arc<Shared>, request: Request, body: B, seen: &mut Seen) -> Answer
+/// Answers a request to a resource; `api` is bound to the user who asks.
+pub(super) async fn answer<B>(
+    shared: &Arc<Shared>,
+    api: Arc<dyn Api>,
+    request: Request,
+    body: B,
+    seen: &mut Seen,
+) -> Answer
 where
     B: http_body::Body<Data = Bytes>,
     B::Error: Into<BodyError>,
@@ -185,11 +197,11 @@ where
     seen.place = Some(place.clone());
     seen.is_dry_run = request.query.has("dryRun");
     if (what, part) == (Do::Get, Subresource::Log) {
-        return log::get(shared, &request).await;
+        return Box::pin(log::get(shared, &request)).await;
     }
     let form = negotiate::objects(&request.headers)?;
     table::check(form, &request.query)?;
-    let mut call = shared.call(request, found, form, place);
+    let mut call = shared.call(api, request, found, form, place);
     if call.info.kind == kind::ENDPOINTS {
         let warning = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice";
         call.warnings.push(warning.to_owned());
@@ -197,16 +209,17 @@ where
     if let Some(warning) = call.custom().and_then(|(_, version)| version.warning.clone()) {
         call.warnings.push(warning);
     }
+    // In boxes, so that a get's future is not as large as that of the largest verb.
     match (what, part) {
-        (Do::Get, Subresource::Scale) => scale::get(call).await,
+        (Do::Get, Subresource::Scale) => Box::pin(scale::get(call)).await,
         (Do::Get, _) => read::get(call).await,
-        (Do::List, _) => read::list(call).await,
-        (Do::Watch, _) => watch::watch(call).await,
-        (Do::Delete, _) => delete::one(call, body::read(body).await?).await,
-        (Do::DeleteCollection, _) => delete::collection(call, body::read(body).await?).await,
-        (Do::Create, _) => write::create(call, part, body::read(body).await?).await,
-        (Do::Update, _) => write::update(call, part, body::read(body).await?).await,
-        (Do::Patch, _) => write::patch(call, part, body::read(body).await?).await,
+        (Do::List, _) => Box::pin(read::list(call)).await,
+        (Do::Watch, _) => Box::pin(watch::watch(call)).await,
+        (Do::Delete, _) => Box::pin(delete::one(call, body::read(body).await?)).await,
+        (Do::DeleteCollection, _) => Box::pin(delete::collection(call, body::read(body).await?)).await,
+        (Do::Create, _) => Box::pin(write::create(call, part, body::read(body).await?)).await,
+        (Do::Update, _) => Box::pin(write::update(call, part, body::read(body).await?)).await,
+        (Do::Patch, _) => Box::pin(write::patch(call, part, body::read(body).await?)).await,
     }
 }
 
@@ -223,7 +236,7 @@ mod tests {
         let Some(Target::Resource(target)) = parse(path) else { panic!("{path} is no resource") };
         let info = Registry::built_in().by_resource(&target.group, &target.resource).unwrap();
         let query = Query::parse(query);
-        let request = Request { target, query, method, headers: HeaderMap::new(), user: User::default() };
+        let request = Request { target, query, method, headers: HeaderMap::new(), user: Arc::default() };
         assert_eq!(decide(&info, &request).map_err(|status| status.code()), expected, "{uri}");
     }
 

@@ -246,7 +246,7 @@ pub(super) async fn update(mut call: Call, part: Subresource, body: Bytes) -> An
 fn check_name(call: &Call, tree: &Value) -> Result<(), Status> {
     let (name, namespace) = (&call.request.target.name, &call.request.target.namespace);
     let text = |field: &str| tree.object_at("metadata").map_or("", |metadata| metadata.text(field));
-    if !text("namespace").is_empty() && text("namespace") != namespace {
+    if !text("namespace").is_empty() && text("namespace") != &**namespace {
         let why = "the namespace of the provided object does not match the namespace sent on the request";
         return Err(Status::bad_request(why));
     }
@@ -255,7 +255,7 @@ fn check_name(call: &Call, tree: &Value) -> Result<(), Status> {
             let why = "was undeterminable: name must be provided";
             return Err(Status::bad_request(format!("the name of the object ({name} based on URL) {why}")));
         }
-        other if other != name => {
+        other if other != &**name => {
             let why = format!("the name of the object ({other}) does not match the name on the URL ({name})");
             return Err(Status::bad_request(why));
         }

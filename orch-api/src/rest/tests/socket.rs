@@ -12,7 +12,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use super::super::serve::{PATIENCE, Patience};
+use super::super::connection::{PATIENCE, Patience};
 use super::super::{Authority, Identity, Server as Socket};
 use super::*;
 
@@ -208,5 +208,50 @@ fn nobody_keeps_a_place_for_nothing() {
         drop(watch);
         assert!(env.timeout(std::time::Duration::from_secs(20), idle).await.is_some(), "it is idle");
         drop(sender);
+    });
+}
+
+#[test]
+fn watches_reads_and_writes_share_a_connection() {
+    run(|env| async move {
+        let (server, authority) = started(&env).await;
+        let admin = authority.client("admin", Some(MASTERS)).unwrap();
+        let stream = connect(&authority, Some(&admin), server.address(), "h2").await;
+        // Windows that are smaller than the answers: each waits for its own.
+        let (sender, driver) = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
+            .initial_stream_window_size(65_535)
+            .initial_connection_window_size(4 << 20)
+            .handshake(TokioIo::new(stream))
+            .await
+            .unwrap();
+        env.spawn(async move { drop(driver.await) });
+        let send = |method: &str, uri: &str, body: String| {
+            let request = Request::builder().method(method).uri(uri).header("host", "localhost");
+            let (mut sender, request) = (sender.clone(), request.body(Full::new(Bytes::from(body))).unwrap());
+            async move { sender.send_request(request).await.unwrap() }
+        };
+        let mut watch = send("GET", &format!("{MAPS}?watch=1"), String::new()).await.into_body();
+        let large = "x".repeat(200_000);
+        for at in 0..8 {
+            let map = json!({"metadata": {"name": format!("m-{at}")}, "data": {"large": large}});
+            assert_eq!(send("POST", MAPS, map.to_string()).await.status(), 201);
+        }
+        // Nobody reads the watch meanwhile.
+        let gets = (0..32).map(|at| async move {
+            let answer = send("GET", &format!("{MAPS}/m-{}", at % 8), String::new()).await;
+            answer.into_body().collect().await.unwrap().to_bytes().len()
+        });
+        let sizes = futures::future::join_all(gets).await;
+        assert!(sizes.iter().all(|size| *size > large.len()), "{sizes:?}");
+        let mut events = Vec::new();
+        while events.iter().filter(|byte| **byte == b'\n').count() < 8 {
+            events.extend_from_slice(&watch.frame().await.unwrap().unwrap().into_data().unwrap());
+        }
+        let names = events.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(|line| {
+            let event: Value = serde_json::from_slice(line).unwrap();
+            event["object"]["metadata"]["name"].as_str().unwrap().to_owned()
+        });
+        let expected: Vec<_> = (0..8).map(|at| format!("m-{at}")).collect();
+        assert_eq!(names.collect::<Vec<_>>(), expected);
     });
 }
