@@ -34,18 +34,19 @@ pub(super) struct Call {
 impl Call {
     /// The object that the path names.
     pub(super) fn key(&self) -> Key {
-        self.named(&self.request.target.name)
+        let target = &self.request.target;
+        Key::new(self.info.kind, target.namespace.clone(), target.name.clone())
     }
 
     /// An object of that name where the path points to.
     pub(super) fn named(&self, name: &str) -> Key {
-        Key::new(self.info.kind, self.request.target.namespace.as_str(), name)
+        Key::new(self.info.kind, self.request.target.namespace.clone(), name)
     }
 
     /// Every object where the path points to.
     pub(super) fn select(&self) -> Select {
         let select = Select::kind(self.info.kind);
-        match self.request.target.namespace.as_str() {
+        match &*self.request.target.namespace {
             "" => select,
             namespace => select.namespace(namespace),
         }
@@ -73,7 +74,7 @@ impl Call {
     }
 
     /// Whether objects may not be sent as they are stored.
-    fn is_converted(&self) -> bool {
+    pub(super) fn is_converted(&self) -> bool {
         match self.custom() {
             Some((custom, version)) => custom.changes_reads(version),
             None => self.served.is_some() || self.info.versions.len() > 1 && self.ty().is_none(),

@@ -22,6 +22,7 @@ mod gzip;
 mod health;
 mod issuer;
 mod joined;
+mod lines;
 mod log;
 mod metrics;
 mod negotiate;

@@ -21,6 +21,7 @@ use super::bearer::Authenticator;
 use super::body::{self, Answer, Body, BodyError};
 use super::call::Call;
 use super::health::Check;
+use super::lines::Lines;
 use super::metrics::{self, Metrics, Place};
 use super::query::Query;
 use super::status::Status;
@@ -83,6 +84,7 @@ pub(super) struct Shared {
     pub(super) logs: Option<Arc<dyn PodLogs>>,
     pub(super) checks: Vec<Arc<dyn Check>>,
     pub(super) metrics: Metrics,
+    pub(super) lines: Lines,
     in_flight: Semaphore,
 }
 
@@ -143,8 +145,8 @@ impl RestBuilder {
     pub fn build(self) -> Rest {
         let Self { api, env, authorizer, authenticator, logs, checks, in_flight } = self;
         let in_flight = Semaphore::new(in_flight);
-        let metrics = Metrics::default();
-        let shared = Shared { api, env, authorizer, authenticator, logs, checks, metrics, in_flight };
+        let (metrics, lines) = (Metrics::default(), Lines::default());
+        let shared = Shared { api, env, authorizer, authenticator, logs, checks, metrics, lines, in_flight };
         Rest { shared: Arc::new(shared), who: Who::Nobody }
     }
 }

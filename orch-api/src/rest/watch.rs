@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use futures::{Stream, StreamExt, stream};
-use orch_core::{Change, Error, Event, Object, Revision, Select, Watch};
+use orch_core::{Change, Env, Error, Event, Object, Revision, Select, Watch};
 use serde_json::{Value, json};
 
 use super::body::{self, Answer};
@@ -32,7 +33,7 @@ const BOOKMARK_EVERY: Duration = Duration::from_secs(1);
 pub(super) async fn watch(call: Call) -> Answer {
     let mut options = ListOptions::read(&call.request.query, &call.info, call.version(), call.served, true)?;
     if !call.request.target.name.is_empty() {
-        options.fields = options.fields.and_equals("metadata.name", call.request.target.name.as_str());
+        options.fields = options.fields.and_equals("metadata.name", &*call.request.target.name);
     }
     if call.form.encoding != Encoding::Json {
         return Err(Status::not_acceptable(&["application/json", "application/json;stream=watch"]));
@@ -50,7 +51,7 @@ pub(super) async fn watch(call: Call) -> Answer {
         Ok(opened) => opened,
         // As of the watch cache: the answer is 200, and the stream has the error.
         Err(Opening::Error(error)) => {
-            let line = line("ERROR", &call.failed(&error, Doing::Read).to_tree().to_string());
+            let line = text_line("ERROR", &call.failed(&error, Doing::Read).to_tree().to_string());
             return Ok(body::stream(content_type, stream::iter([line])));
         }
         Err(Opening::Refused(status)) => return Err(status),
@@ -60,12 +61,14 @@ pub(super) async fn watch(call: Call) -> Answer {
         events,
         floor,
         deadline,
+        alarm: Alarm::new(&env, deadline),
         seen: None,
         told: Revision::ZERO,
         next_bookmark: env.elapsed(),
         bookmarks: options.bookmarks,
         ends_initial: options.initial_events == Some(true),
         header: table::Header::Shown,
+        is_as_stored: call.form.shape == Shape::Whole && !call.is_converted(),
         is_over: false,
         call,
     };
@@ -85,7 +88,7 @@ async fn open(call: &Call, select: &Select, options: &ListOptions) -> Result<(Wa
     let from = match (options.initial_events, asked) {
         // Begins with the state: of a revision that is not older than the one asked for.
         (Some(true), Some(revision)) => {
-            let come = || -> futures::future::BoxFuture<'_, _> {
+            let come = || -> BoxFuture<'_, _> {
                 Box::pin(async move {
                     let current = now().await?;
                     if current < revision {
@@ -119,6 +122,7 @@ struct Running {
     /// Events up to it are not the client's.
     floor: Revision,
     deadline: Duration,
+    alarm: Alarm,
     /// Progress that the client has not been told.
     seen: Option<Revision>,
     told: Revision,
@@ -128,14 +132,29 @@ struct Running {
     ends_initial: bool,
     /// Of the next table.
     header: table::Header,
+    is_as_stored: bool,
     is_over: bool,
     /// It is counted while it is open.
     _open: Counted,
 }
 
+/// Wakes a watch at some time or before: most events come first, and a timer that is early need not be set anew for each.
+struct Alarm {
+    at: Duration,
+    rings: BoxFuture<'static, ()>,
+}
+
+impl Alarm {
+    fn new(env: &Env, at: Duration) -> Self {
+        let env = env.clone();
+        Self { at, rings: Box::pin(async move { env.sleep_until(at).await }) }
+    }
+}
+
 impl Running {
     fn lines(self) -> impl Stream<Item = Bytes> + Send + 'static {
-        stream::unfold(self, |mut running| async move {
+        // In a box: it is moved with each line.
+        stream::unfold(Box::new(self), |mut running| async move {
             let line = running.next().await?;
             Some((line, running))
         })
@@ -148,10 +167,17 @@ impl Running {
                 Some(_) if self.bookmarks => self.next_bookmark.min(self.deadline),
                 _ => self.deadline,
             };
+            if self.alarm.at > due {
+                self.alarm = Alarm::new(&env, due);
+            }
             let event = tokio::select! {
                 biased;
                 event = self.events.next() => event,
-                () = env.sleep_until(due) => {
+                () = &mut self.alarm.rings => {
+                    self.alarm = Alarm::new(&env, self.deadline);
+                    if env.elapsed() < due {
+                        continue;
+                    }
                     // A last bookmark before the end lets the client come back where it was.
                     self.is_over = env.elapsed() >= self.deadline;
                     match self.bookmark() {
@@ -165,7 +191,7 @@ impl Running {
                 Some(Err(error)) => {
                     self.is_over = true;
                     let status = self.call.failed(&error, Doing::Read);
-                    Some(line("ERROR", &status.to_tree().to_string()))
+                    Some(text_line("ERROR", &status.to_tree().to_string()))
                 }
                 Some(Ok(Event::Changed(change))) => self.changed(&change),
                 Some(Ok(Event::Progress(revision))) => self.progress(revision),
@@ -189,12 +215,16 @@ impl Running {
             (Some(before), None) => ("DELETED", before.at(change.revision)),
             (None, None) => return None,
         };
-        Some(line(what, &self.shown(&object)))
+        if self.is_as_stored {
+            let encode = || line(what, object.size(), |out| object.write_json(out));
+            return Some(self.call.shared.lines.of(change, encode));
+        }
+        Some(text_line(what, &self.shown(&object).to_string()))
     }
 
-    fn shown(&mut self, object: &Object) -> String {
-        let tree = match self.call.form.shape {
-            Shape::Whole => return String::from_utf8(self.call.json(object)).unwrap_or_default(),
+    fn shown(&mut self, object: &Object) -> Value {
+        match self.call.form.shape {
+            Shape::Whole => self.call.tree(object),
             Shape::Metadata(version) | Shape::MetadataList(version) => {
                 output::partial(&self.call.tree(object), version)
             }
@@ -203,8 +233,7 @@ impl Running {
                 let metadata = json!({"resourceVersion": object.revision().to_string()});
                 table::table(&self.call, version, &metadata, &[self.call.tree(object)], header)
             }
-        };
-        tree.to_string()
+        }
     }
 
     fn progress(&mut self, revision: Revision) -> Option<Bytes> {
@@ -235,7 +264,7 @@ impl Running {
         if ends_initial {
             metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
         }
-        Some(line("BOOKMARK", &self.marked(&metadata).to_string()))
+        Some(text_line("BOOKMARK", &self.marked(&metadata).to_string()))
     }
 
     fn marked(&mut self, metadata: &Value) -> Value {
@@ -257,6 +286,17 @@ impl Running {
     }
 }
 
-fn line(what: &str, object: &str) -> Bytes {
-    Bytes::from(format!("{{\"type\":\"{what}\",\"object\":{object}}}\n"))
+fn text_line(what: &str, object: &str) -> Bytes {
+    line(what, object.len(), |out| out.extend_from_slice(object.as_bytes()))
+}
+
+/// A line with an object that is written into it, of about that size.
+fn line(what: &str, size: usize, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+    let mut out = Vec::with_capacity(size + 128);
+    for part in ["{\"type\":\"", what, "\",\"object\":"] {
+        out.extend_from_slice(part.as_bytes());
+    }
+    write(&mut out);
+    out.extend_from_slice(b"}\n");
+    out.into()
 }
