@@ -174,7 +174,7 @@ impl Iterator for Pieces {
         let mut out = std::mem::take(&mut self.before);
         let mut size = 2;
         for object in self.items.as_slice() {
-            size += object.size() + 64;
+            size += object.body().len() + object.managed_fields().map_or(0, Bytes::len) + 64;
             if size > PIECE {
                 break;
             }
