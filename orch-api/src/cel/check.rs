@@ -4,10 +4,10 @@
 //! Where a type is not known everything is allowed, and the evaluation judges. The invariant: what is refused here would fail
 //! for every object.
 
+use super::Fault;
 use super::parse::{Access, Binding, Each, Expr, Kind, Literal, Node};
-use super::signatures::called;
+use super::signatures::{called, library_of};
 use super::value::{type_named, unescaped};
-use super::{Fault, functions};
 use crate::custom::schema::{More, Schema, Type};
 
 /// A type.
@@ -233,7 +233,7 @@ impl<'s> Walk<'s> {
         if is_test && !body.may_be(&Ty::BOOL) {
             return Err(no_overload(each.body.at, "_&&_", &[&Ty::BOOL, &body]));
         }
-        Ok(if each.kind == Kind::SortBy { range } else { of_each(each.kind, item, body) })
+        Ok(of_each(each.kind, item, body))
     }
 
     fn bind(&mut self, name: &str, value: &Node, body: &Node, binding: Binding) -> Found<'s> {
@@ -246,20 +246,17 @@ impl<'s> Walk<'s> {
     }
 
     fn call(&mut self, at: usize, name: &str, target: Option<&Node>, arguments: &[Node]) -> Found<'s> {
-        let is_library = target
-            .is_some_and(|target| matches!(&target.expr, Expr::Name(name) if functions::is_library(name)));
+        let library = library_of(target, name);
         let mut types = Vec::with_capacity(arguments.len() + 1);
-        if let Some(target) = target.filter(|_| !is_library) {
+        let target = target.filter(|_| library.is_none());
+        if let Some(target) = target {
             types.push(self.ty(target)?);
         }
         for argument in arguments {
             types.push(self.ty(argument)?);
         }
-        let full = match target.map(|target| &target.expr) {
-            Some(Expr::Name(library)) if is_library => format!("{library}.{name}"),
-            _ => name.to_owned(),
-        };
-        called(&full, &types.iter().collect::<Vec<_>>(), target.is_some() && !is_library, at)
+        let full = library.map_or_else(|| name.to_owned(), |library| format!("{library}.{name}"));
+        called(&full, &types.iter().collect::<Vec<_>>(), target.is_some(), at)
     }
 }
 

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::parse::{Access, Binding, Each, Expr, Kind, Literal, Node};
+use super::signatures::library_of;
 use super::value::type_named;
 use super::{Input, Stop, Val, functions};
 use crate::custom::schema::Schema;
@@ -230,22 +231,17 @@ fn call<'v>(
     arguments: &'v [Node],
     scope: &mut Scope<'v>,
 ) -> Answer<'v> {
-    // Libraries are no values: `math.greatest(…)`.
-    let library = match target.map(|target| &target.expr) {
-        Some(Expr::Name(library)) if functions::is_library(library) => Some(library.as_str()),
-        _ => None,
-    };
+    let library = library_of(target, name);
+    let target = target.filter(|_| library.is_none());
     let mut values = Vec::with_capacity(arguments.len() + 1);
-    if library.is_none()
-        && let Some(target) = target
-    {
+    if let Some(target) = target {
         values.push(eval(target, scope)?);
     }
     for argument in arguments {
         values.push(eval(argument, scope)?);
     }
     scope.spend(values.iter().map(Val::weight).sum())?;
-    functions::call(library, name, target.is_some() && library.is_none(), &values, scope)
+    functions::call(library, name, target.is_some(), &values, scope)
 }
 
 fn bind<'v>(

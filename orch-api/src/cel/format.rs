@@ -1,6 +1,7 @@
 //! `'%s is %d'.format([…])` (`cel-go/ext/formatting.go`), in the locale `en_US`.
 
-use super::eval::Answer;
+use super::cost::REQUEST_MAX;
+use super::eval::{Answer, Scope};
 use super::functions::shown;
 use super::{Stop, Val};
 
@@ -10,11 +11,8 @@ const PRECISION: usize = 6;
 /// More digits than that no number has.
 const MAX_PRECISION: usize = 1000;
 
-/// Bytes of a text that is made: more than a request can carry is of no use.
-const MAX_BYTES: usize = 3 << 20;
-
-/// Puts values into a text.
-pub(super) fn format<'v>(text: &str, values: &[Val<'v>]) -> Answer<'v> {
+/// Puts values into a text. More than a request can carry is of no use.
+pub(super) fn format<'v>(text: &str, values: &[Val<'v>], scope: &mut Scope<'v>) -> Answer<'v> {
     let mut out = String::with_capacity(text.len());
     let mut values = values.iter();
     let mut rest = text;
@@ -29,8 +27,8 @@ pub(super) fn format<'v>(text: &str, values: &[Val<'v>]) -> Answer<'v> {
         let (precision, after) = precision(after)?;
         let mut letters = after.chars();
         let clause = letters.next().ok_or_else(|| Stop::new("unexpected end of string"))?;
-        out.push_str(&clause_of(clause, value, precision)?);
-        if out.len() > MAX_BYTES {
+        out.push_str(&clause_of(clause, value, precision, scope)?);
+        if out.len() as u64 > REQUEST_MAX {
             return Err(Stop::OverBudget);
         }
         rest = letters.as_str();
@@ -49,11 +47,16 @@ fn precision(text: &str) -> Result<(usize, &str), Stop> {
         .ok_or_else(|| Stop::new("error while converting precision to integer"))
 }
 
-fn clause_of(clause: char, value: &Val<'_>, precision: usize) -> Result<String, Stop> {
+fn clause_of<'v>(
+    clause: char,
+    value: &Val<'v>,
+    precision: usize,
+    scope: &mut Scope<'v>,
+) -> Result<String, Stop> {
     let refused =
         |what: &str| Stop::new(format!("error during formatting: {what}, was given {}", value.type_name()));
     Ok(match (clause, value) {
-        ('s', value) => as_text(value)?,
+        ('s', value) => as_text(value, scope)?,
         ('d', Val::Int(number)) => number.to_string(),
         ('d', Val::Uint(number)) => number.to_string(),
         ('f', Val::Double(number)) => grouped(&format!("{number:.precision$}")),
@@ -109,13 +112,16 @@ fn scientific(number: f64, precision: usize) -> String {
     format!("{digits} × 10{sign}{}", raised.collect::<String>())
 }
 
-fn as_text(value: &Val<'_>) -> Result<String, Stop> {
+fn as_text<'v>(value: &Val<'v>, scope: &mut Scope<'v>) -> Result<String, Stop> {
+    scope.spend(value.weight())?;
     if let Some(items) = value.items() {
-        let all = items.iter().map(within).collect::<Result<Vec<_>, _>>()?;
+        let all = items.iter().map(|item| within(item, scope)).collect::<Result<Vec<_>, _>>()?;
         return Ok(format!("[{}]", all.join(", ")));
     }
     if let Some(entries) = value.entries() {
-        let one = |(key, value): &(Val<'_>, Val<'_>)| Ok(format!("{}:{}", within(key)?, within(value)?));
+        let one = |(key, value): &(Val<'v>, Val<'v>)| {
+            Ok(format!("{}:{}", within(key, scope)?, within(value, scope)?))
+        };
         let mut all = entries.iter().map(one).collect::<Result<Vec<_>, Stop>>()?;
         all.sort();
         return Ok(format!("{{{}}}", all.join(", ")));
@@ -140,12 +146,13 @@ fn as_text(value: &Val<'_>) -> Result<String, Stop> {
 }
 
 /// A value within a list or a map, as CEL writes it.
-fn within(value: &Val<'_>) -> Result<String, Stop> {
+fn within<'v>(value: &Val<'v>, scope: &mut Scope<'v>) -> Result<String, Stop> {
+    scope.spend(value.weight())?;
     match value {
         Val::Text(text) => Ok(crate::validate::quote(text)),
         Val::Bytes(bytes) => Ok(format!("b{}", crate::validate::quote(&String::from_utf8_lossy(bytes)))),
         Val::Double(number) if number.is_finite() => Ok(format!("{number:.PRECISION$}")),
         Val::Type(name) => Ok(format!("type({name})")),
-        other => as_text(other),
+        other => as_text(other, scope),
     }
 }

@@ -19,11 +19,6 @@ fn overflow() -> Stop {
     Stop::new("integer overflow")
 }
 
-/// Names before a dot that are no values.
-pub(super) fn is_library(name: &str) -> bool {
-    matches!(name, "optional" | "sets" | "strings" | "ip" | "lists" | "format")
-}
-
 pub(super) fn minus<'v>(value: &Val<'v>) -> Answer<'v> {
     match value {
         Val::Int(number) => number.checked_neg().map(Val::Int).ok_or_else(overflow),
@@ -46,11 +41,10 @@ pub(super) fn binary<'v>(
         None => overload(),
     };
     match operator {
-        "==" => {
-            scope.spend(left.weight())?;
-            Ok(Val::Bool(left.same(right)))
+        "==" | "!=" => {
+            left.pay(scope)?;
+            Ok(Val::Bool(left.same(right) == (operator == "==")))
         }
-        "!=" => Ok(Val::Bool(!left.same(right))),
         "<" => ordered(&[Less]),
         "<=" => ordered(&[Less, Equal]),
         ">" => ordered(&[Greater]),
@@ -67,6 +61,9 @@ fn contains<'v>(all: &Val<'v>, one: &Val<'v>, scope: &mut Scope<'v>) -> Answer<'
         return Ok(Val::Bool(fields.contains_key(&**name)));
     }
     if let Some(items) = all.items() {
+        for item in &items {
+            item.pay(scope)?;
+        }
         return Ok(Val::Bool(items.iter().any(|item| item.same(one))));
     }
     match all.entries() {

@@ -2,6 +2,7 @@
 //! `apiserver/pkg/cel/library`).
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -85,7 +86,7 @@ fn texts<'v>(name: &str, text: &Arc<str>, rest: &[Val<'v>], scope: &mut Scope<'v
         ("upperAscii", []) => Ok(Val::text(text.to_ascii_uppercase())),
         ("trim", []) => Ok(Val::text(text.trim())),
         ("format", [list]) => match list.items() {
-            Some(items) => super::format::format(text, &items),
+            Some(items) => super::format::format(text, &items, scope),
             None => overload(),
         },
         ("charAt" | "substring" | "indexOf" | "lastIndexOf", _) => places(name, text, rest),
@@ -319,16 +320,13 @@ fn urls<'v>(name: &str, url: &str) -> Answer<'v> {
         _ => (host, ""),
     };
     let pairs = || {
-        let mut all: Vec<(String, Vec<Val<'v>>)> = Vec::new();
+        let mut all: BTreeMap<&str, Vec<Val<'v>>> = BTreeMap::new();
         for (key, value) in query
             .split('&')
             .filter(|pair| !pair.is_empty())
             .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
         {
-            match all.iter_mut().find(|(known, _)| known == key) {
-                Some((_, values)) => values.push(Val::text(value)),
-                None => all.push((key.to_owned(), vec![Val::text(value)])),
-            }
+            all.entry(key).or_default().push(Val::text(value));
         }
         all.into_iter().map(|(key, values)| (Val::text(key), Val::list(values))).collect::<Vec<_>>()
     };

@@ -25,8 +25,15 @@ pub(super) fn lists<'v>(
             let Some((first, rest)) = items.split_first() else { return Ok(Val::Int(0)) };
             rest.iter().try_fold(first.clone(), |sum, item| binary("+", &sum, item, scope))
         }
-        ("indexOf", [one]) => number(items.iter().position(|item| item.same(one))),
-        ("lastIndexOf", [one]) => number(items.iter().rposition(|item| item.same(one))),
+        ("indexOf" | "lastIndexOf", [one]) => {
+            pay(items, scope)?;
+            let is_it = |item: &Val<'v>| item.same(one);
+            number(if name == "indexOf" {
+                items.iter().position(is_it)
+            } else {
+                items.iter().rposition(is_it)
+            })
+        }
         ("join", separator) => {
             let separator = match separator {
                 [] => "",
@@ -44,6 +51,10 @@ pub(super) fn lists<'v>(
         ("reverse", []) => Ok(Val::list(items.iter().rev().cloned().collect())),
         ("distinct", []) => {
             scope.spend((items.len() as u64).saturating_mul(items.len() as u64) / 4)?;
+            // As often as each is compared.
+            for _ in items.iter().filter(|item| item.has_parts()) {
+                pay(items, scope)?;
+            }
             let mut found: Vec<Val<'v>> = Vec::new();
             for item in items {
                 if !found.iter().any(|known| known.same(item)) {
@@ -77,6 +88,9 @@ pub(super) fn lists<'v>(
 pub(super) fn sets<'v>(name: &str, a: &Val<'v>, b: &Val<'v>, scope: &mut Scope<'v>) -> Answer<'v> {
     let (Some(a), Some(b)) = (a.items(), b.items()) else { return overload() };
     scope.spend((a.len() as u64 + 1) * (b.len() as u64 + 1))?;
+    for _ in b.iter().filter(|item| item.has_parts()) {
+        pay(&a, scope)?;
+    }
     let has = |all: &[Val<'v>], one: &Val<'v>| all.iter().any(|item| item.same(one));
     let contains = |a: &[Val<'v>], b: &[Val<'v>]| b.iter().all(|item| has(a, item));
     Ok(Val::Bool(match name {
@@ -85,6 +99,11 @@ pub(super) fn sets<'v>(name: &str, a: &Val<'v>, b: &Val<'v>, scope: &mut Scope<'
         "intersects" => b.iter().any(|item| has(&a, item)),
         _ => return overload(),
     }))
+}
+
+/// Pays for a look at all of these values.
+fn pay<'v>(items: &[Val<'v>], scope: &mut Scope<'v>) -> Result<(), Stop> {
+    items.iter().try_for_each(|item| item.pay(scope))
 }
 
 /// The smallest or the largest.
@@ -109,7 +128,14 @@ fn flatten<'v>(
 ) -> Result<(), Stop> {
     for item in items {
         scope.spend(1)?;
-        match item.items().filter(|_| levels > 0) {
+        let inner = match levels {
+            0 => None,
+            _ => {
+                scope.spend(item.weight())?;
+                item.items()
+            }
+        };
+        match inner {
             Some(inner) => flatten(&inner, levels - 1, flat, scope)?,
             None => flat.push(item.clone()),
         }

@@ -29,7 +29,7 @@ pub(crate) use value::{RESERVED, Val};
 use serde_json::Value;
 
 use self::eval::Scope;
-use self::parse::Node;
+use self::parse::{Expr, Node};
 use crate::custom::schema::Schema;
 
 /// Steps of one evaluation (`PerCallLimit` of `apiserver/pkg/apis/cel`).
@@ -126,10 +126,9 @@ pub(crate) fn refused(text: &str, names: &[&str], expected: Expected) -> Option<
         Ok(found) => found,
         Err(fault) => return Some(format!("compilation failed: {}", fault.shown(text))),
     };
-    // Of what is looked up nobody knows the type, and that is not the type that is wanted.
-    let is_looked_up =
-        matches!(node.expr, parse::Expr::Name(_) | parse::Expr::Select(..) | parse::Expr::Index(..));
-    let is = |wanted: &Ty<'_>| if matches!(ty, Ty::Any) { !is_looked_up } else { ty.may_be(wanted) };
+    // Of what stands in an object nobody knows the type, and that is not the type that is wanted.
+    let is =
+        |wanted: &Ty<'_>| if matches!(ty, Ty::Any) { !is_of_an_object(&node) } else { ty.may_be(wanted) };
     let (fits, what) = match expected {
         Expected::Any => return None,
         Expected::Bool => (is(&Ty::BOOL), "must evaluate to bool"),
@@ -139,6 +138,15 @@ pub(crate) fn refused(text: &str, names: &[&str], expected: Expected) -> Option<
         }
     };
     (!fits).then(|| what.to_owned())
+}
+
+/// Whether an expression only looks into an object of any kind. Variables and what is known of a request have types.
+fn is_of_an_object(node: &Node) -> bool {
+    match &node.expr {
+        Expr::Name(name) => matches!(name.as_str(), "object" | "oldObject" | "params"),
+        Expr::Select(target, ..) | Expr::Index(target, ..) => is_of_an_object(target),
+        _ => false,
+    }
 }
 
 /// What is wrong with an expression, and where.

@@ -3,6 +3,7 @@
 use orch_core::names::{self, Validity};
 
 use crate::custom::fits;
+use crate::validate::without_trailing_dash;
 
 /// A format that has a name.
 #[derive(Debug)]
@@ -39,12 +40,18 @@ const ALL: &[NamedFormat] = &[
     NamedFormat { name: "dns1123Subdomain", faults: |text| of(names::dns1123_subdomain(text)) },
     NamedFormat { name: "dns1035Label", faults: |text| of(names::dns1035_label(text)) },
     NamedFormat { name: "qualifiedName", faults: |text| of(names::qualified_name(text)) },
-    NamedFormat { name: "dns1123LabelPrefix", faults: |text| of(names::dns1123_label(&prefix(text))) },
+    NamedFormat {
+        name: "dns1123LabelPrefix",
+        faults: |text| of(names::dns1123_label(&without_trailing_dash(text))),
+    },
     NamedFormat {
         name: "dns1123SubdomainPrefix",
-        faults: |text| of(names::dns1123_subdomain(&prefix(text))),
+        faults: |text| of(names::dns1123_subdomain(&without_trailing_dash(text))),
     },
-    NamedFormat { name: "dns1035LabelPrefix", faults: |text| of(names::dns1035_label(&prefix(text))) },
+    NamedFormat {
+        name: "dns1035LabelPrefix",
+        faults: |text| of(names::dns1035_label(&without_trailing_dash(text))),
+    },
     NamedFormat { name: "labelValue", faults: |text| of(names::label_value(text)) },
     NamedFormat { name: "uri", faults: |text| unless(fits("uri", text), "invalid URI for request") },
     NamedFormat { name: "uuid", faults: |text| unless(fits("uuid", text), "does not match the UUID format") },
@@ -59,12 +66,4 @@ fn of(validity: Validity) -> Vec<String> {
 
 fn unless(is_valid: bool, why: &str) -> Vec<String> {
     if is_valid { Vec::new() } else { vec![why.to_owned()] }
-}
-
-/// Behind a prefix comes more: it may end with a dash.
-fn prefix(text: &str) -> String {
-    match text.strip_suffix('-') {
-        Some(rest) => format!("{rest}a"),
-        None => text.to_owned(),
-    }
 }

@@ -2,6 +2,7 @@
 
 use super::Fault;
 use super::check::{Found, Ty, no_overload};
+use super::parse::{Expr, Node};
 
 pub(super) const QUANTITY: Ty<'static> = Ty::Plain("kubernetes.Quantity");
 pub(super) const SEMVER: Ty<'static> = Ty::Plain("kubernetes.Semver");
@@ -39,6 +40,13 @@ pub(super) fn called<'s>(name: &str, types: &[&Ty<'s>], is_method: bool, at: usi
         ("ip", [_]) if is_method => IP,
         _ => answer,
     })
+}
+
+/// The library that stands before the dot of a call, if it has that function; else what stands there is a value.
+pub(super) fn library_of<'n>(target: Option<&'n Node>, name: &str) -> Option<&'n str> {
+    let Expr::Name(library) = &target?.expr else { return None };
+    let may_be = matches!(library.as_str(), "optional" | "sets" | "strings" | "ip" | "lists" | "format");
+    (may_be && answer_of(&format!("{library}.{name}")).is_some()).then_some(library)
 }
 
 /// What a function answers with; `None` when there is no such function.

@@ -57,6 +57,9 @@ fn what_holds_is_true() {
         "self.spec.items.exists_one(i, i.key == 'x') && self.spec.items.map(i, i.n > 1, i.key) == ['y']",
         "self.spec.labels.all(k, self.spec.labels[k] == 'web') && 'app' in self.spec.labels",
         "self.spec.labels.exists(k, v, k == 'app' && v == 'web')",
+        "self.spec.tags.all(ip, ip.size() == 1) && self.spec.tags.exists(format, format.startsWith('a'))",
+        "format.dns1123LabelPrefix().validate('-').hasValue() && !format.dns1123LabelPrefix().validate('a-').hasValue()",
+        "self.spec.labels == {'app': 'web'} && self == self && self.spec.items != [self.spec.items[0]]",
         "self.spec.a__dash__b == 7 && self.spec.__namespace__ == 'ns'",
         "self.spec.since < timestamp('2027-01-01T00:00:00Z') && self.spec.since.getFullYear() == 2026",
         "self.spec.wait > duration('1m') && self.spec.wait.getSeconds() == 90",
@@ -153,6 +156,23 @@ fn steps_and_depth_are_bounded() {
     assert!(evaluate(&text, None).unwrap_err().contains("nested deeper"));
     let text = vec!["true"; 2000].join(" && ");
     assert_eq!(evaluate(&text, None), Ok(true), "a long chain is not deep");
+}
+
+#[test]
+fn what_is_large_by_its_parts_is_paid_for() {
+    let large = format!("[[0]]{}", ".map(a, [a, a, a, a, a, a, a, a, a, a])".repeat(10));
+    for text in [
+        format!("{large} == {large}"),
+        format!("{large}[0] in {large}"),
+        format!("sets.contains({large}, {large})"),
+        format!("{large}.distinct().size() == 1"),
+        format!("{large}.indexOf({large}[0]) == 0"),
+        format!("'%s'.format([{large}]) == ''"),
+        "[lists.range(200000)].map(b, lists.range(100000).all(x, [b] == [b])) == [true]".to_owned(),
+        "[lists.range(200000)].map(b, lists.range(100000).map(x, [b].flatten(0)).size()) == [1]".to_owned(),
+    ] {
+        assert!(evaluate(&text, None).unwrap_err().contains("OverBudget"), "{text}");
+    }
 }
 
 #[test]

@@ -10,6 +10,8 @@ use jiff::Timestamp;
 use orch_core::Quantity;
 use serde_json::Value;
 
+use super::Stop;
+use super::eval::Scope;
 use super::named_formats::NamedFormat;
 use super::semver::Semver;
 use crate::custom::schema::{List, Schema, Type};
@@ -160,6 +162,36 @@ impl<'v> Val<'v> {
         size as u64 + 1
     }
 
+    /// Whether it holds other values.
+    pub(super) fn has_parts(&self) -> bool {
+        use Val::{Array, List, Map, Object, Optional};
+        matches!(self, List(_) | Array(..) | Map(_) | Object(..) | Optional(Some(_)))
+    }
+
+    /// Pays for a look at all of it, as [`Val::same`] has one.
+    pub(super) fn pay(&self, scope: &mut Scope<'v>) -> Result<(), Stop> {
+        /// Of parts without an order that are compared for one step.
+        const PAIRS: u64 = 100;
+        scope.spend(self.weight())?;
+        let is_in_order = match self {
+            Self::Optional(Some(inner)) => return inner.pay(scope),
+            Self::Array(_, schema) => schema.is_none_or(|schema| schema.list == List::Atomic),
+            Self::Map(_) => false,
+            _ => true,
+        };
+        if !is_in_order {
+            let size = self.size().unwrap_or_default() as u64;
+            scope.spend(size.saturating_mul(size) / PAIRS)?;
+        }
+        for item in self.items().unwrap_or_default() {
+            item.pay(scope)?;
+        }
+        for (_, value) in self.entries().unwrap_or_default() {
+            value.pay(scope)?;
+        }
+        Ok(())
+    }
+
     /// A field of an object, or the value of a key.
     pub(super) fn field(&self, name: &str) -> Option<Val<'v>> {
         match self {
@@ -213,6 +245,14 @@ impl<'v> Val<'v> {
                 } else {
                     a.iter().zip(&b).all(|(a, b)| a.same(b))
                 };
+        }
+        if let (Self::Object(a, ours), Val::Object(b, theirs)) = (self, other) {
+            let has = |(name, value): (&String, &Value)| {
+                let [ours, theirs] =
+                    [ours, theirs].map(|schema| schema.and_then(|schema| schema.field(name)));
+                b.get(name).is_some_and(|other| Val::of(value, ours).same(&Val::of(other, theirs)))
+            };
+            return a.len() == b.len() && a.iter().all(has);
         }
         if let (Some(a), Some(b)) = (self.entries(), other.entries()) {
             let has = |(key, value): &(Val<'_>, Val<'_>)| {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::schema::{More, Schema};
 use crate::schema::{MAX_DEPTH, MAX_FAULTS};
 use crate::tree::Tree;
-use crate::validate::{self, quote, show};
+use crate::validate::{self, show};
 
 /// Every fault of every object within a value.
 pub(super) fn check(value: &Value, schema: &Schema) -> Vec<Fault> {
@@ -20,7 +20,7 @@ pub(super) fn check(value: &Value, schema: &Schema) -> Vec<Fault> {
 }
 
 fn walk(value: &Value, schema: &Schema, path: &str, depth: usize, faults: &mut Vec<Fault>) {
-    if depth > MAX_DEPTH || faults.len() >= MAX_FAULTS {
+    if !schema.has_embedded || depth > MAX_DEPTH || faults.len() >= MAX_FAULTS {
         return;
     }
     let dot = if path.is_empty() { "" } else { "." };
@@ -52,24 +52,23 @@ fn walk(value: &Value, schema: &Schema, path: &str, depth: usize, faults: &mut V
 fn object(fields: &Tree, before: &str, faults: &mut Vec<Fault>) {
     for name in ["apiVersion", "kind"] {
         let at = format!("{before}{name}");
-        let why = match fields.get(name) {
-            None => {
-                faults.push(Fault::new(FaultKind::Required, at, ""));
-                continue;
-            }
-            Some(Value::String(text)) if text.is_empty() => "must not be empty".to_owned(),
-            Some(Value::String(text)) if name == "kind" => match names::dns1035_label(&text.to_lowercase()) {
+        let Some(value) = fields.get(name) else {
+            faults.push(Fault::new(FaultKind::Required, at, ""));
+            continue;
+        };
+        let why = match value {
+            Value::String(text) if text.is_empty() => "must not be empty".to_owned(),
+            Value::String(text) if name == "kind" => match names::dns1035_label(&text.to_lowercase()) {
                 Ok(()) => continue,
                 Err(why) => format!("may have mixed case, but should otherwise match: {}", why.join(",")),
             },
-            Some(Value::String(text)) if text.matches('/').count() > 1 => {
+            Value::String(text) if text.matches('/').count() > 1 => {
                 format!("unexpected GroupVersion string: {text}")
             }
-            Some(Value::String(_)) => continue,
-            Some(_) => "must be a string".to_owned(),
+            Value::String(_) => continue,
+            _ => "must be a string".to_owned(),
         };
-        let shown = fields.get(name).map_or_else(|| quote(""), show);
-        faults.push(Fault::new(FaultKind::Invalid, at, why).value(shown));
+        faults.push(Fault::new(FaultKind::Invalid, at, why).value(show(value)));
     }
     if let Some(metadata) = fields.get("metadata").filter(|metadata| metadata.is_object()) {
         faults.extend(validate::embedded_metadata(metadata).into_iter().map(|mut fault| {

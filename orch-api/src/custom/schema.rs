@@ -105,6 +105,8 @@ pub(crate) struct Schema {
     pub(crate) has_defaults: bool,
     /// Whether a rule stands at or below it.
     pub(crate) has_rules: bool,
+    /// Whether it is that of an object within an object, or has one below.
+    pub(crate) has_embedded: bool,
 }
 
 impl Schema {
@@ -162,6 +164,7 @@ impl Schema {
             list: list_of(tree),
             has_defaults: default.is_some() || any(|schema| schema.has_defaults),
             has_rules: any(|schema| schema.has_rules),
+            has_embedded: flag("x-kubernetes-embedded-resource") || any(|schema| schema.has_embedded),
             properties,
             more,
             items,

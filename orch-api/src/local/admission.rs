@@ -64,20 +64,16 @@ impl Of<'_> {
             }
             kind if kind == kind::PERSISTENT_VOLUME_CLAIMS => {
                 self.limit(tree, facts).await?;
-                let is_annotated = is_annotated(tree, "volume.beta.kubernetes.io/storage-class");
-                let spec = tree.make("spec");
-                if !is_annotated
-                    && spec.at("storageClassName").is_none()
+                let annotation = "volume.beta.kubernetes.io/storage-class";
+                if let Some(spec) = spec_without_class(tree, annotation, "storageClassName")
                     && let Some(class) = facts.default_storage_class().await?
                 {
                     spec.put("storageClassName", &*class);
                 }
             }
             kind if kind == kind::INGRESSES => {
-                let is_annotated = is_annotated(tree, "kubernetes.io/ingress.class");
-                let spec = tree.make("spec");
-                if !is_annotated
-                    && spec.at("ingressClassName").is_none()
+                let annotation = "kubernetes.io/ingress.class";
+                if let Some(spec) = spec_without_class(tree, annotation, "ingressClassName")
                     && let Some(class) = facts.default_ingress_class().await?
                 {
                     spec.put("ingressClassName", &*class);
@@ -144,8 +140,12 @@ impl Of<'_> {
     }
 }
 
-fn is_annotated(tree: &Tree, name: &str) -> bool {
-    tree["metadata"].object_at("annotations").is_some_and(|all| all.contains_key(name))
+/// The spec of an object that names its class neither there nor by an annotation.
+fn spec_without_class<'t>(tree: &'t mut Tree, annotation: &str, field: &str) -> Option<&'t mut Tree> {
+    let is_annotated =
+        tree["metadata"].object_at("annotations").is_some_and(|all| all.contains_key(annotation));
+    let spec = tree.make("spec");
+    (!is_annotated && spec.at(field).is_none()).then_some(spec)
 }
 
 /// A certificate is asked for by whoever asks (`pkg/registry/certificates/certificates/strategy.go`).

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use orch_core::{Error, Fault, FaultKind, Key, Live, Object, Result, Subresource, Verb, kind};
+use orch_core::{Error, Fault, FaultKind, Key, Live, Object, Result, Str, Subresource, Verb, kind};
 use serde_json::Value;
 
 use super::batch::{Commit, Of, Step};
@@ -24,6 +24,10 @@ const PREFIX: usize = 58;
 impl Of<'_> {
     pub(super) async fn create(mut self, facts: &mut Facts<'_>) -> Result<Step> {
         let Verb::Create(tree) = &mut self.write.verb else { return Err(self.not_allowed("create")) };
+        // The key of a create is often read from the tree, which loses its namespace as well.
+        if !self.info.is_namespaced() {
+            self.write.key.namespace = Str::default();
+        }
         // A copy only if the caller still holds the tree; a create is done once.
         let tree = Arc::unwrap_or_clone(std::mem::take(tree));
         self.begin(tree.into(), facts).await

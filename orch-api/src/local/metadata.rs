@@ -17,7 +17,7 @@ pub(super) fn root<'a>(info: &KindInfo, tree: &'a mut Value) -> Result<&'a mut T
 }
 
 /// Checks that a tree is of that kind and says `apiVersion` and `kind`, of that namespace and, when it has one, of that
-/// name. Completes what is absent.
+/// name. Completes what is absent; an object of no namespace loses the one that it says.
 ///
 /// # Errors
 /// `Malformed` in Kubernetes' words.
@@ -41,6 +41,9 @@ pub(super) fn identify(info: &KindInfo, key: &Key, tree: &mut Tree) -> Result<()
     }
     tree.default_text("kind", &info.name);
     let metadata = tree.make("metadata");
+    if !info.is_namespaced() && !metadata.text("namespace").is_empty() {
+        metadata.remove("namespace");
+    }
     if metadata.is_unset("namespace") && info.is_namespaced() {
         metadata.put("namespace", &*key.namespace);
     }

@@ -59,19 +59,17 @@ impl Of<'_> {
         let object = managed.put(object, Some(&stored), &self.api.shared.texts);
         // Who issues certificates must not be who approves them, however they write.
         let decides = self.info.kind == kind::CERTIFICATE_SIGNING_REQUESTS;
-        if decides || self.write.options.field_validation != FieldValidation::Ignore {
-            self.validate(
-                &whole(&stored, &new, metadata.as_ref()),
-                Some(&stored.tree()),
-                self.write.subresource,
-            )?;
+        let validation = self.write.options.field_validation;
+        let is_judged = decides || metadata.is_some() || validation != FieldValidation::Ignore;
+        let tree = is_judged.then(|| whole(&stored, &new, metadata.as_ref()));
+        if let Some(tree) = &tree {
+            self.validate(tree, Some(&stored.tree()), self.write.subresource)?;
         }
-        if metadata.is_none() {
-            let answer = Live::spliced(object, Part::Status, Arc::new(new));
-            return Ok(Commit::replace(answer, &stored).into());
-        }
-        let answer = Live::fresh(object, Arc::new(whole(&stored, &new, metadata.as_ref())));
-        if removal::is_due(self.strategy.row.deletion, &answer) {
+        let answer = match tree.filter(|_| metadata.is_some()) {
+            Some(tree) => Live::fresh(object, Arc::new(tree)),
+            None => Live::spliced(object, Part::Status, Arc::new(new)),
+        };
+        if metadata.is_some() && removal::is_due(self.strategy.row.deletion, &answer) {
             return Ok(self.remove(&stored, answer));
         }
         Ok(Commit::replace(answer, &stored).into())

@@ -94,6 +94,17 @@ fn generated_names_end_in_a_suffix_and_are_tried_again() {
 }
 
 #[test]
+fn what_is_of_no_namespace_is_created_in_none() {
+    sim(|api, _| async move {
+        let tree = json!({"metadata": {"name": "n1", "namespace": "default"}});
+        let node = api.one(Write::create_tree(kind::NODES, tree)).await.unwrap();
+        assert_eq!(*node.key(), Key::cluster(kind::NODES, "n1"));
+        let stored = api.read(&Key::cluster(kind::NODES, "n1")).await.unwrap();
+        assert!(stored.tree()["metadata"].get("namespace").is_none());
+    });
+}
+
+#[test]
 fn nothing_is_created_in_a_namespace_that_is_not_there_or_ends() {
     sim(|api, _| async move {
         let mut tree = pod_tree("a");

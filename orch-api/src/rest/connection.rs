@@ -205,19 +205,15 @@ impl http_body::Body for Worked {
 #[cfg(test)]
 mod tests {
     use http_body_util::Full;
-    use orch_core::{Registry, User};
-    use orch_store::MemStore;
+    use orch_core::User;
 
     use super::*;
-    use crate::LocalApi;
+    use crate::rest::tests::local;
 
     #[test]
     fn a_certificate_ends_while_its_connection_goes_on() {
         orch_core::sim::run(1, |env| async move {
-            let registry = Arc::new(Registry::built_in());
-            let store = Arc::new(MemStore::new(Arc::clone(&registry)));
-            let api = LocalApi::builder(store, env.clone(), registry).build();
-            let rest = Rest::builder(Arc::new(api), &env).build();
+            let rest = Rest::builder(Arc::new(local(&env)), &env).build();
             let until = Timestamp::from_second(1_000).unwrap();
             let served = Served::new(&rest, Client::Known { user: User::new("jane"), until });
             for (secs, expected) in [(1_000, 200), (1_001, 401)] {

@@ -2,6 +2,7 @@
 //!
 //! Invariant: the answer is 200 only when every check that was not excluded passed.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -31,76 +32,76 @@ pub trait Check: Send + Sync + 'static {
     async fn check(&self) -> Result<(), String>;
 }
 
-/// What a check found.
-struct Found {
-    name: String,
-    fault: Option<String>,
+/// What became of a check.
+enum Found {
+    Well,
+    Faulty(String),
+    Excluded,
 }
 
-async fn run(shared: &Shared, root: &str, query: &Query, only: Option<&str>) -> (Vec<Found>, Vec<String>) {
-    let excluded: Vec<&str> = query.all("exclude").collect();
-    let is_asked = |name: &str| only.is_none_or(|only| only == name) && !excluded.contains(&name);
+/// The checks of a root, or the one of them that is asked for, in their order; and what is excluded and no check.
+async fn run<'a>(
+    shared: &'a Shared,
+    root: &str,
+    query: &'a Query,
+    only: Option<&str>,
+) -> (Vec<(&'a str, Found)>, BTreeSet<&'a str>) {
+    let mut checks: Vec<(&str, Option<&dyn Check>)> = vec![("ping", None), ("log", None), ("store", None)];
+    for check in shared.checks.iter().filter(|check| root != "livez" || check.is_vital()) {
+        checks.push((check.name(), Some(&**check)));
+    }
+    checks.retain(|(name, _)| only.is_none_or(|only| only == *name));
+    // Who asks for one check gets it.
+    let mut excluded: BTreeSet<&str> = query.all("exclude").filter(|_| only.is_none()).collect();
     let mut found = Vec::new();
-    for name in ["ping", "log"] {
-        if is_asked(name) {
-            found.push(Found { name: name.to_owned(), fault: None });
+    for (name, check) in checks {
+        if excluded.remove(name) {
+            found.push((name, Found::Excluded));
+            continue;
         }
-    }
-    if is_asked("store") {
-        let select = Select::kind(kind::NAMESPACES);
-        let read = shared.api.list(&select, None, 1);
-        let fault = match shared.env.timeout(LIMIT, read).await {
-            Some(Ok(_)) => None,
-            Some(Err(error)) => Some(error.to_string()),
-            None => Some("no answer in time".to_owned()),
+        let answer = match check {
+            Some(check) => shared.env.timeout(LIMIT, check.check()).await,
+            None if name == "store" => shared.env.timeout(LIMIT, store(shared)).await,
+            None => Some(Ok(())),
         };
-        found.push(Found { name: "store".to_owned(), fault });
+        found.push(match answer {
+            Some(Ok(())) => (name, Found::Well),
+            Some(Err(fault)) => (name, Found::Faulty(fault)),
+            None => (name, Found::Faulty("no answer in time".to_owned())),
+        });
     }
-    for check in &shared.checks {
-        if is_asked(check.name()) && (root != "livez" || check.is_vital()) {
-            let fault = match shared.env.timeout(LIMIT, check.check()).await {
-                Some(answer) => answer.err(),
-                None => Some("no answer in time".to_owned()),
-            };
-            found.push(Found { name: check.name().to_owned(), fault });
-        }
-    }
-    let unknown =
-        excluded.iter().filter(|name| !is_known(shared, name)).map(|name| format!("{name:?}")).collect();
-    (found, unknown)
+    (found, excluded)
 }
 
-fn is_known(shared: &Shared, name: &str) -> bool {
-    ["ping", "log", "store"].contains(&name) || shared.checks.iter().any(|check| check.name() == name)
+async fn store(shared: &Shared) -> Result<(), String> {
+    let select = Select::kind(kind::NAMESPACES);
+    shared.api.list(&select, None, 1).await.map(drop).map_err(|error| error.to_string())
 }
 
 pub(super) async fn answer(shared: &Shared, root: &str, only: Option<&str>, query: &Query) -> Response<Body> {
     let (found, unknown) = run(shared, root, query, only).await;
-    if only.is_some() && found.is_empty() {
+    if found.is_empty() {
         return body::not_found();
     }
     let mut text = String::new();
-    if only.is_none() {
-        for name in query.all("exclude").filter(|name| is_known(shared, name)) {
-            text.push_str(&format!("[+]{name} excluded: ok\n"));
-        }
-    }
-    for Found { name, fault } in &found {
-        match fault {
-            None => text.push_str(&format!("[+]{name} ok\n")),
-            Some(fault) => {
+    for (name, found) in &found {
+        match found {
+            Found::Well => text.push_str(&format!("[+]{name} ok\n")),
+            Found::Excluded => text.push_str(&format!("[+]{name} excluded: ok\n")),
+            Found::Faulty(fault) => {
                 tracing::warn!(check = %name, %fault, "a health check failed");
                 text.push_str(&format!("[-]{name} failed: reason withheld\n"));
             }
         }
     }
     if !unknown.is_empty() {
+        let unknown: Vec<_> = unknown.iter().map(|name| format!("{name:?}")).collect();
         text.push_str(&format!(
             "warn: some health checks cannot be excluded: no matches for {}\n",
-            unknown.join(", ")
+            unknown.join(",")
         ));
     }
-    if found.iter().any(|found| found.fault.is_some()) {
+    if found.iter().any(|(_, found)| matches!(found, Found::Faulty(_))) {
         return body::text(500, format!("{text}{root} check failed\n"));
     }
     if query.has("verbose") {

@@ -9,9 +9,11 @@ mod v2;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::Response;
-use http::header::{CACHE_CONTROL, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, LOCATION, VARY};
+use http::header::{CACHE_CONTROL, ETAG, EXPIRES, HeaderMap, HeaderValue, IF_NONE_MATCH, LOCATION, VARY};
+use jiff::Timestamp;
 use orch_core::{KindInfo, Subresource};
 use serde_json::{Map, Value, json};
 
@@ -24,6 +26,9 @@ use super::service::Shared;
 use super::version::GIT_VERSION;
 use crate::custom::CustomKind;
 use crate::schema::{self, Definition, Field, ListType, MapType, Type, TypeRef};
+
+/// How long a document may be kept at the address that has its hash.
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3_600);
 
 const PATCH: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.Patch";
 
@@ -77,6 +82,11 @@ pub(super) fn answer(shared: &Shared, path: &[String], query: &Query, headers: &
     if !asked.is_empty() {
         answered.insert(VARY, HeaderValue::from_static("Accept"));
         answered.insert(CACHE_CONTROL, HeaderValue::from_static("public, immutable"));
+        let until = shared.env.now().checked_add(YEAR).unwrap_or(Timestamp::MAX);
+        let until = until.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        if let Ok(until) = HeaderValue::from_str(&until) {
+            answered.insert(EXPIRES, until);
+        }
     }
     response
 }

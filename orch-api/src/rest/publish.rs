@@ -38,26 +38,33 @@ pub(super) async fn keep(api: Arc<dyn Api>, env: Env, address: SocketAddr, servi
     }
 }
 
+/// # Errors
+/// The first; the rest is done nevertheless.
 async fn restore(
     api: &dyn Api,
     env: &Env,
     (address, services): (SocketAddr, IpNet),
     is_long: bool,
 ) -> Result<()> {
+    let mut done = Vec::new();
     if is_long {
-        local::make_namespaces(api).await?;
-        start::flow_control(api, env).await?;
+        done.push(local::make_namespaces(api).await);
+        done.push(start::flow_control(api, env).await);
     }
-    publish(api, address).await?;
-    start::service_range(api, env, services).await
+    done.push(publish(api, address).await);
+    done.push(start::service_range(api, env, services).await);
+    done.into_iter().collect()
 }
 
 /// # Errors
-/// What the Api says; some of it may be done then, and may be done again.
+/// What the Api says first; the rest is done nevertheless, and may be done again.
 pub(super) async fn publish(api: &dyn Api, address: SocketAddr) -> Result<()> {
-    make(api, kind::SERVICES, service(address)).await?;
-    make(api, kind::ENDPOINTS, endpoints(address)).await?;
-    make(api, kind::ENDPOINT_SLICES, slice(address)).await
+    let done = [
+        make(api, kind::SERVICES, service(address)).await,
+        make(api, kind::ENDPOINTS, endpoints(address)).await,
+        make(api, kind::ENDPOINT_SLICES, slice(address)).await,
+    ];
+    done.into_iter().collect()
 }
 
 /// Creates an object, or brings the one that is there into its state.
@@ -101,18 +108,15 @@ fn slice(address: SocketAddr) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use orch_core::{Registry, Verb};
-    use orch_store::MemStore;
+    use orch_core::Verb;
 
     use super::*;
-    use crate::LocalApi;
+    use crate::rest::tests::local;
 
     #[test]
     fn the_slice_follows_the_server() {
         orch_core::sim::run(1, |env| async move {
-            let registry = Arc::new(Registry::built_in());
-            let store = Arc::new(MemStore::new(Arc::clone(&registry)));
-            let api = LocalApi::builder(store, env, registry).build();
+            let api = local(&env);
             api.bootstrap().await.unwrap();
             for port in [6443, 7443] {
                 publish(&api, ([10, 0, 0, 1], port).into()).await.unwrap();
@@ -127,13 +131,32 @@ mod tests {
     }
 
     #[test]
+    fn what_fails_keeps_nothing_else_from_being_restored() {
+        orch_core::sim::run(1, |env| async move {
+            let api = local(&env);
+            let place = (([10, 0, 0, 1], 6443).into(), "10.96.0.0/12".parse().unwrap());
+            crate::local::make_namespaces(&api).await.unwrap();
+            let none = json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "q", "namespace": NAMESPACE},
+                "spec": {"hard": {"services": "0"}}});
+            api.create(none).await.unwrap();
+            let error = restore(&api, &env, place, true).await.unwrap_err();
+            assert!(error.to_string().contains("exceeded quota"), "{error}");
+            for key in [
+                Key::new(kind::ENDPOINTS, NAMESPACE, NAME),
+                Key::new(kind::ENDPOINT_SLICES, NAMESPACE, NAME),
+                Key::cluster(kind::SERVICE_CIDRS, NAME),
+            ] {
+                assert!(api.read(&key).await.is_ok(), "{key}");
+            }
+        });
+    }
+
+    #[test]
     fn what_is_deleted_comes_back() {
         orch_core::sim::run(1, |env| async move {
-            let registry = Arc::new(Registry::built_in());
-            let store = Arc::new(MemStore::new(Arc::clone(&registry)));
-            let api: Arc<dyn Api> = Arc::new(LocalApi::builder(store, env.clone(), registry).build());
+            let api: Arc<dyn Api> = Arc::new(local(&env));
             let (address, services) = (([10, 0, 0, 1], 6443).into(), "10.96.0.0/12".parse().unwrap());
-            local::make_namespaces(&*api).await.unwrap();
+            crate::local::make_namespaces(&*api).await.unwrap();
             publish(&*api, address).await.unwrap();
             start::bootstrap(&*api, &env, services).await.unwrap();
             let keeper = env.child("keeper");

@@ -94,12 +94,11 @@ impl Review {
         let part = |field: &str| decoded.tree.at(field).cloned().unwrap_or_else(|| json!({}));
         let (mut metadata, spec) = (part("metadata"), part("spec"));
         let namespace = &request.target.namespace;
-        if !metadata.text("namespace").is_empty() && metadata.text("namespace") != &**namespace {
-            let why = "the namespace of the provided object does not match the namespace sent on the request";
-            return Err(Status::bad_request(why));
-        }
+        write::check_namespace(metadata.text("namespace"), namespace)?;
         if !namespace.is_empty() {
             metadata["namespace"] = (**namespace).into();
+        } else if let Some(fields) = metadata.as_object_mut() {
+            fields.remove("namespace");
         }
         let mut tree = json!({"kind": kind, "apiVersion": api_version, "metadata": metadata});
         tree["status"] = self.status(shared, &request, &metadata, &spec).await?;

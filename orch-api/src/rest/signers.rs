@@ -45,7 +45,7 @@ pub(super) async fn check(call: &Call, write: &Write) -> Result<(), Status> {
 /// The signer of certificates for clients of this server.
 const CLIENT_SIGNER: &str = "kubernetes.io/kube-apiserver-client";
 
-/// Checks whom a new request is for: nobody becomes an administrator by it
+/// Checks whom a new request is for: nobody becomes an administrator by it, nor by one that cannot be read
 /// (`plugin/pkg/admission/certificates/subjectrestriction`).
 ///
 /// # Errors
@@ -54,21 +54,31 @@ pub(super) fn check_subject(call: &Call, name: &str, tree: &Value) -> Result<(),
     let Some(spec) = tree.at("spec").filter(|spec| spec.text("signerName") == CLIENT_SIGNER) else {
         return Ok(());
     };
-    if call.info.kind != kind::CERTIFICATE_SIGNING_REQUESTS || !is_for_masters(spec.text("request")) {
+    if call.info.kind != kind::CERTIFICATE_SIGNING_REQUESTS {
         return Ok(());
     }
-    let why = format!("use of {CLIENT_SIGNER} signer with {MASTERS} group is not allowed");
+    let why = match may_be_for_masters(spec.text("request")) {
+        Ok(false) => return Ok(()),
+        Ok(true) => format!("use of {CLIENT_SIGNER} signer with {MASTERS} group is not allowed"),
+        Err(why) => format!("failed to parse CSR: {why}"),
+    };
     Err(Status::forbidden(call.info.kind.resource(), call.info.kind.group(), name, &why))
 }
 
-/// Whether the request, PEM in base64, has the administrators as an organization. One that cannot be read has not: validation
-/// refuses it.
-fn is_for_masters(request: &str) -> bool {
-    let Ok(pem) = STANDARD.decode(request) else { return false };
-    let Ok((_, pem)) = x509_parser::pem::parse_x509_pem(&pem) else { return false };
-    let Ok((_, request)) = X509CertificationRequest::from_der(&pem.contents) else { return false };
+/// Whether the request, PEM in base64, has the administrators as an organization, or one whose name cannot be read.
+///
+/// # Errors
+/// Why it cannot be parsed (`ParseCSR` of `pkg/apis/certificates/helpers.go`).
+fn may_be_for_masters(request: &str) -> Result<bool, String> {
+    let pem = STANDARD.decode(request).map_err(|error| error.to_string())?;
+    let pem = match x509_parser::pem::parse_x509_pem(&pem) {
+        Ok((_, pem)) if pem.label == "CERTIFICATE REQUEST" => pem,
+        _ => return Err("PEM block type must be CERTIFICATE REQUEST".to_owned()),
+    };
+    let (_, request) =
+        X509CertificationRequest::from_der(&pem.contents).map_err(|error| error.to_string())?;
     let subject = &request.certification_request_info.subject;
-    subject.iter_organization().any(|name| name.as_str().is_ok_and(|name| name == MASTERS))
+    Ok(!subject.iter_organization().all(|name| name.as_str().is_ok_and(|name| name != MASTERS)))
 }
 
 /// Whether the user may do that for a signer, or for all of its domain.

@@ -339,26 +339,21 @@ impl Schema {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use orch_core::{ApiExt, Read, Registry, Select};
-    use orch_store::MemStore;
+    use orch_core::{ApiExt, Read, Select};
 
     use super::*;
-    use crate::LocalApi;
+    use crate::rest::tests::local;
 
     #[test]
     fn everything_is_there_once_and_makes_sense() {
         orch_core::sim::run(1, |env| async move {
-            let registry = Arc::new(Registry::built_in());
-            let store = Arc::new(MemStore::new(Arc::clone(&registry)));
-            let api = LocalApi::builder(store, env.clone(), Arc::clone(&registry)).build();
+            let api = local(&env);
             api.bootstrap().await.unwrap();
             let mut revision = orch_core::Revision::ZERO;
             for _ in 0..2 {
                 bootstrap(&api, &env, "10.96.0.0/12".parse().unwrap()).await.unwrap();
                 let services = api.list(&Select::kind(kind::API_SERVICES), None, 0).await.unwrap();
-                assert_eq!(services.items.len(), discovery::group_versions(&registry).len());
+                assert_eq!(services.items.len(), discovery::group_versions(api.registry()).len());
                 assert!(
                     revision == orch_core::Revision::ZERO || revision == services.revision,
                     "nothing twice"

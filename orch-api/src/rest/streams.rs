@@ -1,19 +1,21 @@
 //! The requests of a connection of HTTP/2: which have a task of their own, and the turns of the connection's task.
 //!
-//! A read is short and a watch waits most of the time: both stay in the task of their connection. So a get needs no other
-//! thread, and what a change has to say to all watches of a connection leaves in one piece ([`Joined`]). Invariant: a request
-//! that may work for long does not keep the others of its connection waiting.
+//! Most reads are short and a watch waits most of the time: both stay in the task of their connection. So a get needs no other
+//! thread, and what a change has to say to all watches of a connection leaves in one piece ([`Joined`]). Invariants: writes,
+//! tables, YAML and documents do not keep the others of their connection waiting (a list in JSON does while a piece of it is
+//! made); a request that panics ends alone.
 
 use std::future::Future;
 use std::mem;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 use http::header::ACCEPT;
 use http::{Method, Request};
 use orch_core::Env;
@@ -50,7 +52,12 @@ impl Streams {
 /// Whether a request may work for long: a write, what is decoded to be shown, a document.
 fn is_apart<B>(request: &Request<B>) -> bool {
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
-    let is_resource = ["/api/", "/apis/"].iter().any(|root| request.uri().path().starts_with(root));
+    let mut parts = request.uri().path().trim_matches('/').split('/');
+    let is_resource = match parts.next() {
+        Some("api") => parts.count() > 1,
+        Some("apis") => parts.count() > 2,
+        _ => false,
+    };
     let accepted = request.headers().get_all(ACCEPT).iter();
     let is_shown = |accept: &[u8]| accept.windows(3).any(|part| part == b"as=" || part == b"yam");
     !is_read || !is_resource || accepted.into_iter().any(|accept| is_shown(accept.as_bytes()))
@@ -62,7 +69,7 @@ impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Streams
             self.env.spawn(future);
             return;
         }
-        let mut future = Box::pin(future);
+        let mut future = Box::pin(AssertUnwindSafe(future).catch_unwind().map(drop));
         // Most are done at once. What is not is polled again with a waker that wakes.
         if future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
             self.begun().push(future);
@@ -136,5 +143,30 @@ mod tests {
         check(&Method::GET, pods, "application/json;as=Table;v=v1;g=meta.k8s.io,application/json", true);
         check(&Method::GET, pods, "application/yaml", true);
         check(&Method::GET, "/openapi/v2", json, true);
+        check(&Method::GET, "/api/v1", json, true);
+        check(&Method::GET, "/apis/apps/v1", json, true);
+        check(&Method::GET, "/api/v1/nodes", json, false);
+    }
+
+    #[test]
+    fn a_request_that_panics_ends_alone() {
+        use std::time::Duration;
+
+        use hyper::rt::Executor as _;
+
+        async fn panics(after: impl Future<Output = ()>) {
+            after.await;
+            panic!("so much for that");
+        }
+
+        orch_core::sim::run(1, |env| async move {
+            let streams = Streams::new(&env);
+            streams.execute(panics(std::future::ready(())));
+            assert!(streams.begun().is_empty(), "it is over");
+            let clock = env.clone();
+            streams.execute(panics(async move { clock.sleep(Duration::from_secs(1)).await }));
+            let later = streams.begun().pop().unwrap();
+            later.await;
+        });
     }
 }

@@ -51,6 +51,12 @@ fn admin() -> User {
     user
 }
 
+/// An Api of a store of its own.
+pub(super) fn local(env: &Env) -> LocalApi {
+    let registry = Arc::new(Registry::built_in());
+    LocalApi::builder(Arc::new(MemStore::new(Arc::clone(&registry))), env.clone(), registry).build()
+}
+
 /// Runs a test against a new server.
 fn with<F, Fut>(test: F)
 where

@@ -239,6 +239,19 @@ pub(super) async fn update(mut call: Call, part: Subresource, body: Bytes) -> An
     changed(call, part, before, &live)
 }
 
+/// Checks that an object says the namespace of its request, if both have one; what has none loses it
+/// (`EnsureObjectNamespaceMatchesRequestNamespace` of `apiserver/pkg/registry/rest/meta.go`).
+///
+/// # Errors
+/// 400.
+pub(super) fn check_namespace(said: &str, expected: &str) -> Result<(), Status> {
+    if said.is_empty() || expected.is_empty() || said == expected {
+        return Ok(());
+    }
+    let why = "the namespace of the provided object does not match the namespace sent on the request";
+    Err(Status::bad_request(why))
+}
+
 /// Checks that an update is of the object that the path names (`checkName` of `endpoints/handlers/rest.go`).
 ///
 /// # Errors
@@ -246,10 +259,7 @@ pub(super) async fn update(mut call: Call, part: Subresource, body: Bytes) -> An
 fn check_name(call: &Call, tree: &Value) -> Result<(), Status> {
     let (name, namespace) = (&call.request.target.name, &call.request.target.namespace);
     let text = |field: &str| tree.object_at("metadata").map_or("", |metadata| metadata.text(field));
-    if !text("namespace").is_empty() && text("namespace") != &**namespace {
-        let why = "the namespace of the provided object does not match the namespace sent on the request";
-        return Err(Status::bad_request(why));
-    }
+    check_namespace(text("namespace"), namespace)?;
     match text("name") {
         "" => {
             let why = "was undeterminable: name must be provided";
@@ -317,7 +327,7 @@ impl PatchType {
 /// The patch that a body describes.
 ///
 /// # Errors
-/// 400, and 422 where the object that it makes is to blame.
+/// 400, 403 where nobody may make such an object, and 422 where the object that it makes is to blame.
 fn patch_of(
     call: &mut Call,
     ty: PatchType,
@@ -360,6 +370,9 @@ fn patch_of(
         return Err(refused(format!("strict decoding error: {}", strict.join(", "))));
     }
     call.strict(&kind, strict, options.field_validation)?;
+    if ty == PatchType::Apply && part == Subresource::None {
+        signers::check_subject(call, &call.request.target.name, &tree)?;
+    }
     Ok(match ty {
         PatchType::Json => Patch::Json(tree.into()),
         PatchType::Merge => Patch::Merge(tree.into()),
@@ -380,8 +393,9 @@ pub(super) async fn patch(mut call: Call, part: Subresource, body: Bytes) -> Ans
     let mut write = Write::new(call.key(), Verb::Patch(patch)).to(part);
     let may_create = ty == PatchType::Apply && part == Subresource::None;
     let before = before(&call, &mut write, may_create).await?;
-    // Fields of operations are the Api's to judge, all others were.
-    write.options = if ty == PatchType::Json { options } else { said(options) };
+    // Unknown fields of operations are the Api's to refuse, all others were. No client is taken for a part of the cluster.
+    let is_left = ty == PatchType::Json && options.field_validation == FieldValidation::Strict;
+    write.options = if is_left { options } else { said(options) };
     let live = grants::write(&call, write, Doing::Write).await?;
     if part == Subresource::Scale {
         return scale::answer(&call, live.object());

@@ -1,7 +1,7 @@
 //! Rules of webhooks that are asked at admission, and what policies of admission have in common with them
 //! (`pkg/apis/admissionregistration/validation/validation.go`).
 //!
-//! Expressions must be there; whether they compile is decided where CEL is. Not the calls themselves.
+//! Expressions must be there, and compile (`expressions.rs`). Not the calls themselves.
 
 mod expressions;
 pub(super) mod policy;

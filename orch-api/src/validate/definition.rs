@@ -285,6 +285,9 @@ fn column(column: &At<'_, '_>) {
 const SELECTABLE_MAX: usize = 8;
 
 fn selectable(fields: &At<'_, '_>, validation: &Value) {
+    if fields.is_empty() {
+        return;
+    }
     let schema = Schema::structure(validation.get("openAPIV3Schema").unwrap_or(&Value::Null));
     let mut seen = HashSet::new();
     let mut count = 0;

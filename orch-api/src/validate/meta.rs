@@ -86,7 +86,7 @@ pub(super) fn object_of_any_kind(meta: &At<'_, '_>, scope: Option<Scope>, name_r
 }
 
 /// What follows the prefix is not known yet: a dash before it is fine.
-fn without_trailing_dash(prefix: &str) -> Cow<'_, str> {
+pub(crate) fn without_trailing_dash(prefix: &str) -> Cow<'_, str> {
     let Some(rest) = prefix.strip_suffix('-') else { return prefix.into() };
     match rest.chars().next_back() {
         None => prefix.into(),

@@ -60,6 +60,7 @@ use orch_core::{Fault, Kind, Subresource, kind, names};
 use serde_json::Value;
 
 pub(crate) use at::{quote, show};
+pub(crate) use meta::without_trailing_dash;
 
 use at::{At, Faults};
 use meta::Change;

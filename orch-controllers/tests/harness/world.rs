@@ -342,7 +342,11 @@ impl World {
         self.heal().await;
         if let Err(fault) = (self.scenario.settled)(&self.truth) {
             let kinds: Vec<Kind> = self.truth.0.keys().map(|key| key.kind).collect();
-            panic!("not the desired state: {fault}\n{kinds:?}\n{:#?}", self.bodies());
+            panic!(
+                "not the desired state: {fault}\n{kinds:?}\n{}\n{:#?}",
+                self.trace.join("\n"),
+                self.bodies()
+            );
         }
         for (key, revision) in &self.bystanders {
             assert_eq!(

@@ -9,11 +9,11 @@ mod size;
 mod tests;
 
 use self::calls::{Call, LOOK, NEW_LIST};
-use self::size::{Decl, REQUEST_MAX, Size};
+pub(super) use self::size::REQUEST_MAX;
+use self::size::{Decl, Size};
 use super::check::{self, Root, Ty};
-use super::functions;
 use super::parse::{Access, Binding, Each, Expr, Kind, Literal, Node};
-use super::signatures::called;
+use super::signatures::{called, library_of};
 use crate::custom::schema::{Schema, Type};
 
 /// Making a map.
@@ -251,10 +251,7 @@ impl<'s> Walk<'s> {
     }
 
     fn call(&mut self, name: &str, target: Option<&Node>, arguments: &[Node]) -> Cost<'s> {
-        let library = target.and_then(|target| match &target.expr {
-            Expr::Name(library) if functions::is_library(library) => Some(library.as_str()),
-            _ => None,
-        });
+        let library = library_of(target, name);
         let target = target.filter(|_| library.is_none()).map(|target| self.node(target));
         let (costs, known): (Vec<u64>, Vec<Known<'s>>) =
             arguments.iter().map(|argument| self.node(argument)).unzip();
@@ -348,7 +345,7 @@ impl<'s> Walk<'s> {
             }
             Kind::Filter => (NEW_LIST, body_cost.saturating_add(NEW_LIST + 3), 1),
             Kind::TransformMap => (NEW_MAP, filtered(body_cost.saturating_add(3)), 1),
-            Kind::SortBy => return sorted_by((range_cost, range), (body_cost, body)),
+            Kind::SortBy => return sorted_by((range_cost, range), element.ty, (body_cost, body)),
         };
         let times = range.size();
         let cost = times.max.saturating_mul(step).saturating_add(range_cost).saturating_add(start + result);
@@ -386,14 +383,14 @@ impl<'s> Walk<'s> {
 }
 
 /// `sortBy` gives the list a name, makes the keys of it, and sorts by them.
-fn sorted_by<'s>((range_cost, range): Cost<'s>, (body_cost, body): Cost<'s>) -> Cost<'s> {
+fn sorted_by<'s>((range_cost, range): Cost<'s>, element: Ty<'s>, (body_cost, body): Cost<'s>) -> Cost<'s> {
     let keys = Known { ty: Ty::List(Box::new(body.ty)), ..Known::made(Ty::Any).sized(Some(range.size())) };
     let making = range.size().max.saturating_mul(body_cost.saturating_add(NEW_LIST + 2));
     let (cost, size) = calls::sorted(&keys);
     // The names, once for the keys and once for the call.
     let named = NEW_LIST + 2 + NEW_LIST + 1;
     let cost = cost.saturating_add(making).saturating_add(range_cost).saturating_add(named);
-    (cost, Known::made(range.ty).sized(size))
+    (cost, Known::made(Ty::List(Box::new(element))).sized(size))
 }
 
 /// One of two values.

@@ -1,12 +1,14 @@
 //! How large values can be: by what a schema allows, or by what a request can carry
 //! (`apiserver/pkg/cel/common/schemas.go`, `apiserver/pkg/cel/types.go`).
 
+use std::collections::BTreeSet;
+
 use super::super::Root;
 use super::super::value::unescaped;
 use crate::custom::schema::{More, Schema, Type};
 
 /// Bytes of a request (`MaxRequestSizeBytes`).
-pub(super) const REQUEST_MAX: u64 = 3 << 20;
+pub(in super::super) const REQUEST_MAX: u64 = 3 << 20;
 
 /// Bytes of a duration and of a time as JSON.
 const DURATION_MAX: u64 = 32;
@@ -161,11 +163,13 @@ impl<'s> Decl<'s> {
             },
             Type::Object if matches!(schema.more, Some(More::Of(_))) => 2,
             Type::Object => {
-                let required = schema.limits.required.iter().filter_map(|name| {
+                // One that stands there twice is no longer for it.
+                let required: BTreeSet<&String> = schema.limits.required.iter().collect();
+                let required = required.into_iter().filter_map(|name| {
                     let below = schema.properties.get(name).filter(|below| below.default.is_none())?;
-                    Some(name.len() as u64 + Decl::of(below).least_bytes() + 4)
+                    Some((name.len() as u64 + 4).saturating_add(Decl::of(below).least_bytes()))
                 });
-                2 + required.sum::<u64>()
+                required.fold(2, u64::saturating_add)
             }
         }
     }

@@ -101,3 +101,15 @@ fn what_can_be_is_bounded_by_a_request() {
     );
     assert_eq!(most_elements(&object, Root::Part), 3 * 1024 * 1024 / (2 + 2 + 1 + 4 + 1));
 }
+
+#[test]
+fn a_field_that_is_required_often_is_required_once() {
+    let nested = |times: usize| {
+        (0..6).fold(
+            json!({"type": "integer"}),
+            |below, _| json!({"type": "object", "properties": {"a": below}, "required": vec!["a"; times]}),
+        )
+    };
+    let least = |times| Decl::Value(&Schema::structure(&nested(times)), Root::Part).least_bytes();
+    assert_eq!(least(1000), least(1));
+}

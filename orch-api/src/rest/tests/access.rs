@@ -1,5 +1,8 @@
 //! Who gets what.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::*;
 
 #[test]
@@ -204,17 +207,31 @@ fn a_certificate_is_asked_for_by_whoever_asks() {
 fn nobody_becomes_an_administrator_by_a_certificate() {
     with(|server| async move {
         let uri = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
-        let request = include_str!("request_of_masters.txt").trim();
-        let csr = |name: &str, signer: &str| {
-            json!({"metadata": {"name": name},
+        let client = "kubernetes.io/kube-apiserver-client";
+        let csr = |request: &str, signer: &str| {
+            json!({"apiVersion": "certificates.k8s.io/v1", "kind": "CertificateSigningRequest", "metadata": {"name": "a"},
                 "spec": {"request": request, "signerName": signer, "usages": ["client auth"]}})
         };
-        let refused = server.post(uri, csr("a", "kubernetes.io/kube-apiserver-client")).await.expect(403);
-        assert_eq!(
-            refused.text("/message"),
-            "certificatesigningrequests.certificates.k8s.io \"a\" is forbidden: use of \
-             kubernetes.io/kube-apiserver-client signer with system:masters group is not allowed"
-        );
-        server.post(uri, csr("a", "a.b/c")).await.expect(201);
+        let forbidden = "certificatesigningrequests.certificates.k8s.io \"a\" is forbidden: ";
+        let of_masters =
+            "use of kubernetes.io/kube-apiserver-client signer with system:masters group is not allowed";
+        let broken =
+            STANDARD.encode("-----BEGIN CERTIFICATE REQUEST-----\nMAA=\n-----END CERTIFICATE REQUEST-----\n");
+        for (request, why) in [
+            (include_str!("request_of_masters.txt").trim(), of_masters),
+            (include_str!("request_of_masters_in_bmp.txt").trim(), of_masters),
+            (&*broken, "failed to parse CSR: "),
+            ("", "failed to parse CSR: PEM block type must be CERTIFICATE REQUEST"),
+        ] {
+            let refused = server.post(uri, csr(request, client)).await.expect(403);
+            assert!(refused.text("/message").starts_with(&format!("{forbidden}{why}")), "{}", refused.raw);
+            let headers = [("content-type", "application/apply-patch+yaml")];
+            let one = format!("{uri}/a?fieldManager=me");
+            let applied = csr(request, client).to_string();
+            let applied = server.send(Method::PATCH, &one, &headers, applied).await.expect(403);
+            assert_eq!(applied.text("/message"), refused.text("/message"));
+        }
+        let request = include_str!("request_of_masters.txt").trim();
+        server.post(uri, csr(request, "a.b/c")).await.expect(201);
     });
 }

@@ -115,6 +115,7 @@ fn an_openapi_document_may_be_kept_as_long_as_its_hash_stays() {
         let place = index.body["paths"]["apis/apps/v1"]["serverRelativeURL"].as_str().unwrap();
         let known = server.get(place).await.expect(200);
         assert_eq!(known.headers["cache-control"], "public, immutable");
+        assert_eq!(known.headers["expires"], "Fri, 01 Jan 2027 00:00:00 GMT", "in a year");
         let tag = known.headers["etag"].to_str().unwrap();
         let again = server.send(Method::GET, place, &[("if-none-match", tag)], "").await.expect(304);
         assert_eq!(again.raw, "");
@@ -122,6 +123,7 @@ fn an_openapi_document_may_be_kept_as_long_as_its_hash_stays() {
         assert_eq!(old.headers["location"], place);
         let plain = server.get("/openapi/v3/apis/apps/v1").await.expect(200);
         assert_eq!(plain.headers["cache-control"], "no-cache, private");
+        assert_eq!(plain.headers.get("expires"), None);
     });
 }
 

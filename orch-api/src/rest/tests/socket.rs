@@ -16,12 +16,6 @@ use super::super::connection::{PATIENCE, Patience};
 use super::super::{Authority, Identity, Server as Socket};
 use super::*;
 
-/// An Api of a store of its own.
-fn local(env: &Env) -> LocalApi {
-    let registry = Arc::new(Registry::built_in());
-    LocalApi::builder(Arc::new(MemStore::new(Arc::clone(&registry))), env.clone(), registry).build()
-}
-
 /// Connects as a client that trusts the authority.
 async fn connect(
     authority: &Authority,
@@ -68,9 +62,7 @@ async fn status(stream: TlsStream<TcpStream>, uri: &str, env: &Env) -> (u16, Val
 }
 
 async fn started(env: &Env) -> (Socket, Authority) {
-    let registry = Arc::new(Registry::built_in());
-    let store = MemStore::new(Arc::clone(&registry));
-    let api = LocalApi::builder(Arc::new(store), env.clone(), registry).build();
+    let api = local(env);
     api.bootstrap().await.unwrap();
     let authority = Authority::new(env).unwrap();
     let rest = Rest::builder(Arc::new(api), env).build();

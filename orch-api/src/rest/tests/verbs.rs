@@ -363,3 +363,38 @@ fn owners_that_stand_there_twice_count_once() {
         assert!(warned.ends_with("please fix your requests; duplicate UID(s) observed: ua\""), "{warned}");
     });
 }
+
+#[test]
+fn what_a_client_asks_to_ignore_is_validated_all_the_same() {
+    with(|server| async move {
+        server.post(PODS, pod("a")).await.expect(201);
+        let uri = format!("{PODS}/a/status?fieldValidation=Ignore");
+        let address = ("/status/podIPs", json!([{"ip": "x"}]));
+        let label = ("/metadata/labels", json!({"no key!": "v"}));
+        for (path, value) in [address, label] {
+            let patch = json!([{"op": "add", "path": path, "value": value}]).to_string();
+            let headers = [("content-type", "application/json-patch+json")];
+            server.send(Method::PATCH, &uri, &headers, patch).await.expect(422);
+        }
+    });
+}
+
+#[test]
+fn what_has_no_namespace_loses_the_one_that_it_says() {
+    with(|server| async move {
+        let uri = "/apis/storage.k8s.io/v1/storageclasses";
+        let class = json!({"metadata": {"name": "a", "namespace": "shop"}, "provisioner": "p"});
+        let one = format!("{uri}/a");
+        for answer in [
+            server.post(uri, class.clone()).await.expect(201),
+            server.put(&one, class.clone()).await.expect(200),
+            server.merge(&one, class).await.expect(200),
+        ] {
+            assert_eq!(answer.body["metadata"].get("namespace"), None, "{}", answer.raw);
+        }
+        let asked = json!({"metadata": {"namespace": "shop"},
+            "spec": {"resourceAttributes": {"verb": "list", "resource": "pods"}}});
+        let uri = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+        assert_eq!(server.post(uri, asked).await.expect(201).body["metadata"], json!({}));
+    });
+}

@@ -198,3 +198,16 @@ fn questions_about_access_are_judged() {
         server.post(tokens, json!({"kind": "Pod", "apiVersion": "v1"})).await.expect(400);
     });
 }
+
+#[test]
+fn health_tells_every_check_at_its_place() {
+    with(|server| async move {
+        let uri = "/healthz?verbose&exclude=log&exclude=nope&exclude=log&exclude=a";
+        assert_eq!(
+            server.get(uri).await.expect(200).raw,
+            "[+]ping ok\n[+]log excluded: ok\n[+]store ok\nwarn: some health checks cannot be excluded: no matches for \
+             \"a\",\"nope\"\nhealthz check passed\n"
+        );
+        server.get("/readyz/log?exclude=log").await.expect(200);
+    });
+}

@@ -3,6 +3,8 @@
 //!
 //! That it has the structure that pruning and defaulting need is judged in `structural`, what its rules say in `rules`.
 
+use std::cell::LazyCell;
+
 use serde_json::Value;
 
 use super::super::at::{At, quote};
@@ -376,7 +378,8 @@ fn validations(schema: &At<'_, '_>) {
     if schema.get("x-kubernetes-validations").is_null() {
         return;
     }
-    let compiled = Schema::structure(schema.value());
+    // Patterns and all: only a path asks for it.
+    let compiled = LazyCell::new(|| Schema::structure(schema.value()));
     const REASONS: &[&str] =
         &["FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired"];
     let blank = |at: &At<'_, '_>| !at.is_empty() && at.text().trim().is_empty();

@@ -386,6 +386,7 @@ fn expressions_of_policies_and_conditions_compile() {
             &format!("{at}.messageExpression: Invalid value: \"1\": must evaluate to string"),
         ],
     );
+    created(policy, with(json!({"expression": "request.dryRun", "messageExpression": "request.name"})), &[]);
     created(
         policy,
         with(json!({"expression": "object.spec.replicas"})),
