@@ -32,7 +32,8 @@ It is an input only and is not committed.
        cargo run -p xtask -- protobuf <directory>
 
 Writes orch-api/src/rest/protobuf/table.txt from the Go types below a directory that has checkouts of the
-repositories kubernetes/api, kubernetes/apimachinery and kubernetes/apiextensions-apiserver (Apache-2.0).";
+repositories kubernetes/api, kubernetes/apimachinery, kubernetes/apiextensions-apiserver and
+kubernetes/kube-aggregator (Apache-2.0).";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

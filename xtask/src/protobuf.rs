@@ -26,10 +26,11 @@ struct Field {
 type Structs = BTreeMap<(String, String), Vec<Field>>;
 
 /// The roots: a checkout's directory and the OpenAPI prefix of its packages.
-const ROOTS: [(&str, &str, &str); 3] = [
+const ROOTS: [(&str, &str, &str); 4] = [
     ("api", "", "io.k8s.api"),
     ("apimachinery", "pkg/apis", "io.k8s.apimachinery.pkg.apis"),
     ("apiextensions-apiserver", "pkg/apis", "io.k8s.apiextensions-apiserver.pkg.apis"),
+    ("kube-aggregator", "pkg/apis", "io.k8s.kube-aggregator.pkg.apis"),
 ];
 
 /// The table of the checkouts below `root`.

@@ -1,6 +1,7 @@
 //! Bodies: reading those of requests within a bound, making those of answers.
 //!
-//! Invariant: no more of a request's body is kept than [`MAX_BYTES`].
+//! Invariants: no more of a request's body is kept than [`MAX_BYTES`]; large bodies that are at work at once are no more than
+//! [`LARGE`] together.
 
 use std::error::Error as StdError;
 
@@ -12,12 +13,19 @@ use http_body::Frame;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use serde_json::Value;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::negotiate::Encoding;
 use super::status::Status;
 
 /// Bytes of a request's body: what Kubernetes reads (`--max-request-body-bytes` of `apiserver/pkg/server/config.go`).
 pub const MAX_BYTES: usize = 3 * 1024 * 1024;
+
+/// Bytes of a body that never waits for room; most have fewer.
+const SMALL: usize = 16 << 10;
+
+/// Bytes of all larger bodies at work at once. A tree may take a hundred times the memory of its text.
+const LARGE: u32 = 16 << 20;
 
 /// What goes wrong under a body.
 pub type BodyError = Box<dyn StdError + Send + Sync>;
@@ -51,6 +59,26 @@ where
         }
     }
     Ok(all.freeze())
+}
+
+/// Room for what is made of large bodies.
+pub(super) struct Room(Semaphore);
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(Semaphore::new(LARGE as usize))
+    }
+}
+
+impl Room {
+    /// Waits for room for what is made of a body, if it is large. It is taken until the permit is dropped.
+    pub(super) async fn of(&self, body: &[u8]) -> Option<SemaphorePermit<'_>> {
+        if body.len() <= SMALL {
+            return None;
+        }
+        let bytes = u32::try_from(body.len()).unwrap_or(LARGE);
+        self.0.acquire_many(bytes.min(LARGE)).await.ok()
+    }
 }
 
 pub(super) fn full(bytes: impl Into<Bytes>) -> Body {
@@ -125,6 +153,8 @@ pub(super) fn stream(
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt;
+
     use super::*;
 
     #[tokio::test]
@@ -133,5 +163,15 @@ mod tests {
         assert_eq!(fits.len(), MAX_BYTES);
         let status = read(Full::new(Bytes::from(vec![b'a'; MAX_BYTES + 1]))).await.unwrap_err();
         assert_eq!(status.code(), 413);
+    }
+
+    #[test]
+    fn large_bodies_wait_for_each_other() {
+        let (room, large) = (Room::default(), vec![b'a'; MAX_BYTES]);
+        let taken: Vec<_> = (0..5).map(|_| room.of(&large).now_or_never().unwrap()).collect();
+        assert!(room.of(&large).now_or_never().is_none(), "a sixth is more than there is room for");
+        assert!(room.of(&large[..SMALL]).now_or_never().unwrap().is_none(), "a small one needs none");
+        drop(taken);
+        assert!(room.of(&large).now_or_never().unwrap().is_some());
     }
 }

@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::de::Read;
 use serde_json::map::Entry;
 use serde_json::{Map, Number, Value};
@@ -121,7 +121,7 @@ fn yaml(text: &[u8]) -> Result<Value, String> {
 enum Shape {
     /// Everything goes and is kept: custom resources, raw extensions.
     Free,
-    /// It is dropped: behind an unknown field.
+    /// It is dropped, and only read: behind an unknown field.
     Lost,
     Of(TypeRef),
 }
@@ -276,7 +276,6 @@ impl<'a> Seed<'a> {
                 }
             },
             (_, Some(Type::Map(item))) => self.below(place, Shape::Of(item), None),
-            (Shape::Lost, _) => self.below(place, Shape::Lost, None),
             _ => self.below(place, Shape::Free, None),
         }
     }
@@ -357,6 +356,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
         loop {
             let seed = self.below(Place::Index(list.len(), &self.place), shape, None);
             match items.next_element_seed(seed)? {
+                Some(_) if matches!(shape, Shape::Lost) => {}
                 Some(item) => list.push(item),
                 None => return Ok(Value::Array(list)),
             }
@@ -367,6 +367,12 @@ impl<'de> Visitor<'de> for Seed<'_> {
         self.fits("object", |ty| matches!(ty, Type::Object(_) | Type::Map(_)));
         let ty = self.ty();
         let mut map = Map::new();
+        if matches!(self.shape, Shape::Lost) {
+            while entries.next_key::<IgnoredAny>()?.is_some() {
+                entries.next_value_seed(self.below(Place::Root, Shape::Lost, None))?;
+            }
+            return Ok(Value::Object(map));
+        }
         let mut twice: BTreeSet<String> = BTreeSet::new();
         while let Some(key) = entries.next_key::<String>()? {
             match map.entry(key) {
@@ -376,7 +382,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
                 }
                 Entry::Occupied(mut entry) => {
                     let key = entry.key();
-                    if !matches!(self.shape, Shape::Lost) && twice.insert(key.clone()) {
+                    if twice.insert(key.clone()) {
                         self.walk.strict("duplicate", &self.place_of(ty, key));
                     }
                     let value = entries.next_value_seed(self.entry(ty, key))?;

@@ -77,6 +77,7 @@ impl Review {
         B::Error: Into<BodyError>,
     {
         let body = body::read(body).await?;
+        let _room = shared.room.of(&body).await;
         if request.method != Method::POST {
             return Err(Status::no_method());
         }

@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 
 use super::access::{self, Attributes, Authorizer, Caller, Masters};
 use super::bearer::Authenticator;
-use super::body::{self, Answer, Body, BodyError};
+use super::body::{self, Answer, Body, BodyError, Room};
 use super::call::Call;
 use super::health::Check;
 use super::lines::Lines;
@@ -85,6 +85,7 @@ pub(super) struct Shared {
     pub(super) checks: Vec<Arc<dyn Check>>,
     pub(super) metrics: Metrics,
     pub(super) lines: Lines,
+    pub(super) room: Room,
     in_flight: Semaphore,
 }
 
@@ -145,8 +146,9 @@ impl RestBuilder {
     pub fn build(self) -> Rest {
         let Self { api, env, authorizer, authenticator, logs, checks, in_flight } = self;
         let in_flight = Semaphore::new(in_flight);
-        let (metrics, lines) = (Metrics::default(), Lines::default());
-        let shared = Shared { api, env, authorizer, authenticator, logs, checks, metrics, lines, in_flight };
+        let (metrics, lines, room) = (Metrics::default(), Lines::default(), Room::default());
+        let shared =
+            Shared { api, env, authorizer, authenticator, logs, checks, metrics, lines, room, in_flight };
         Rest { shared: Arc::new(shared), who: Who::Nobody }
     }
 }

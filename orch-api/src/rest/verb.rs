@@ -2,6 +2,7 @@
 //!
 //! Not the verbs themselves. Invariant: what is not in this table is 404 or 405, never a write.
 
+use std::future::Future;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -215,12 +216,26 @@ where
         (Do::Get, _) => read::get(call).await,
         (Do::List, _) => Box::pin(read::list(call)).await,
         (Do::Watch, _) => Box::pin(watch::watch(call)).await,
-        (Do::Delete, _) => Box::pin(delete::one(call, body::read(body).await?)).await,
-        (Do::DeleteCollection, _) => Box::pin(delete::collection(call, body::read(body).await?)).await,
-        (Do::Create, _) => Box::pin(write::create(call, part, body::read(body).await?)).await,
-        (Do::Update, _) => Box::pin(write::update(call, part, body::read(body).await?)).await,
-        (Do::Patch, _) => Box::pin(write::patch(call, part, body::read(body).await?)).await,
+        (Do::Delete, _) => Box::pin(with(shared, body, |body| delete::one(call, body))).await,
+        (Do::DeleteCollection, _) => {
+            Box::pin(with(shared, body, |body| delete::collection(call, body))).await
+        }
+        (Do::Create, _) => Box::pin(with(shared, body, |body| write::create(call, part, body))).await,
+        (Do::Update, _) => Box::pin(with(shared, body, |body| write::update(call, part, body))).await,
+        (Do::Patch, _) => Box::pin(with(shared, body, |body| write::patch(call, part, body))).await,
     }
+}
+
+/// Answers with the body of the request.
+async fn with<B, F>(shared: &Shared, body: B, answer: impl FnOnce(Bytes) -> F) -> Answer
+where
+    B: http_body::Body<Data = Bytes>,
+    B::Error: Into<BodyError>,
+    F: Future<Output = Answer>,
+{
+    let body = body::read(body).await?;
+    let _room = shared.room.of(&body).await;
+    answer(body).await
 }
 
 #[cfg(test)]

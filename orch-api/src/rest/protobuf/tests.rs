@@ -1,5 +1,7 @@
 //! Against objects as Kubernetes' own encoders write them.
 
+use std::collections::{BTreeSet, HashSet};
+
 use proptest::prelude::*;
 
 use super::*;
@@ -76,8 +78,72 @@ fn every_stored_kind_of_kubernetes_has_a_sample() {
         .filter(|info| !has(&info.api_version(), &info.name))
         .map(|info| info.kind.to_string())
         .collect();
-    // Its samples are in kube-aggregator, which has no repository of test data.
+    // Its types are in kube-aggregator, which has no test data: the test below is its sample.
     assert_eq!(missing, ["apiservices.apiregistration.k8s.io"]);
+}
+
+/// A field of bytes: a text or a message.
+fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+    let (low, high) = (bytes.len() % 128, bytes.len() / 128);
+    let length = [u8::try_from(low).unwrap() | 0x80, u8::try_from(high).unwrap()];
+    [&[number << 3 | 2], &length[..], bytes].concat()
+}
+
+/// By the tags of `kube-aggregator/pkg/apis/apiregistration/v1/types.go`.
+#[test]
+fn an_api_service_is_the_same_as_in_json() {
+    let service = [field(1, b"kube-system"), field(2, b"metrics"), vec![3 << 3, 0xbb, 0x03]].concat();
+    let priorities = vec![7 << 3, 100, 8 << 3, 15];
+    let bundle = field(5, b"\x01\x02\x03");
+    let spec = [
+        field(1, &service),
+        field(2, b"metrics.k8s.io"),
+        field(3, b"v1"),
+        vec![4 << 3, 0],
+        bundle,
+        priorities,
+    ]
+    .concat();
+    let condition = [field(1, b"Available"), field(2, b"True"), field(4, b"Passed")].concat();
+    let object =
+        [field(1, &field(1, b"v1.metrics.k8s.io")), field(2, &spec), field(3, &field(1, &condition))]
+            .concat();
+    let kind = [field(1, b"apiregistration.k8s.io/v1"), field(2, b"APIService")].concat();
+    let unknown = [field(1, &kind), field(2, &object)].concat();
+    let wanted = json!({"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService",
+        "metadata": {"name": "v1.metrics.k8s.io"},
+        "spec": {"service": {"namespace": "kube-system", "name": "metrics", "port": 443}, "group": "metrics.k8s.io",
+            "version": "v1", "caBundle": "AQID", "groupPriorityMinimum": 100, "versionPriority": 15},
+        "status": {"conditions": [{"type": "Available", "status": "True", "reason": "Passed"}]}});
+    assert_eq!(difference(&[MAGIC, &unknown].concat(), &wanted), None);
+}
+
+/// Every message in a kind that a body may have is in the table; types with a form of their own are not.
+#[test]
+fn every_message_of_every_kind_has_numbers() {
+    let mut waiting: Vec<TypeRef> = orch_core::Registry::built_in()
+        .kinds()
+        .into_iter()
+        .flat_map(|info| {
+            let of = |version: &std::sync::Arc<str>| schema::lookup(info.kind.group(), version, &info.name);
+            info.versions.iter().filter_map(of).collect::<Vec<_>>()
+        })
+        .collect();
+    let (mut seen, mut missing) = (HashSet::new(), BTreeSet::new());
+    while let Some(ty) = waiting.pop() {
+        match ty.get() {
+            Type::Object(definition) if seen.insert(definition) => {
+                if definition.fields().len() > 0 && !table().contains_key(&definition) {
+                    missing.insert(definition.name());
+                }
+                waiting.extend(definition.fields().map(|field| field.ty()));
+            }
+            Type::Map(item) | Type::Array(item) => waiting.push(item),
+            _ => {}
+        }
+    }
+    assert!(seen.len() > 400, "{}", seen.len());
+    assert_eq!(missing, BTreeSet::new());
 }
 
 #[test]
