@@ -16,10 +16,13 @@ use super::lists::{lists, sets};
 use super::semver::Semver;
 use super::{Stop, Val, named_formats};
 
+/// Bytes that a pattern in a rule may take: it is compiled whenever the rule is judged.
+const PATTERN_MAX: usize = 1 << 20;
+
 /// A pattern; compiling it is paid for.
 pub(super) fn regex(pattern: &str, text: &str, scope: &mut Scope<'_>) -> Result<Regex, Stop> {
     scope.spend(1 + (pattern.len() as u64) * 4 + (text.len() as u64) / 4)?;
-    crate::custom::schema::pattern(pattern).map_err(|_| Stop::new(format!("error parsing regexp: {pattern}")))
+    crate::custom::pattern::compile(pattern, PATTERN_MAX).map_err(Stop::new)
 }
 
 /// Functions behind the name of a library.

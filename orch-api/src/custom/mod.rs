@@ -17,6 +17,7 @@ mod format;
 mod lists;
 pub(crate) mod names;
 mod path;
+pub(crate) mod pattern;
 pub(crate) mod rules;
 pub(crate) mod scale;
 pub(crate) mod schema;
@@ -75,6 +76,16 @@ pub(crate) struct Version {
     selectable: Vec<String>,
 }
 
+/// Whether versions are converted by a webhook. Nobody calls it here: only the version of storage is served.
+pub(crate) fn is_by_webhook(spec: &Tree) -> bool {
+    spec.object_at("conversion").is_some_and(|conversion| conversion.text("strategy") == "Webhook")
+}
+
+/// Whether objects are stored in a version of a definition.
+fn is_stored(version: &Value) -> bool {
+    version.at("storage") == Some(&Value::Bool(true))
+}
+
 impl CustomKind {
     /// What is known of a registered kind, if a definition describes it.
     pub(crate) fn of(info: &KindInfo) -> Option<&Self> {
@@ -85,9 +96,12 @@ impl CustomKind {
     pub(crate) fn compile(definition: &Value) -> Option<Self> {
         let (metadata, spec) = (definition.object_at("metadata")?, definition.object_at("spec")?);
         let (group, kind) = (spec.text("group"), spec.object_at("names")?.text("kind"));
-        let versions: Vec<Version> =
+        let mut versions: Vec<Version> =
             spec.list("versions").iter().map(|version| Version::compile(group, kind, version)).collect();
-        let is_stored = |version: &Value| version.at("storage") == Some(&Value::Bool(true));
+        if is_by_webhook(spec) {
+            let all = spec.list("versions").iter().zip(&mut versions);
+            all.for_each(|(version, compiled)| compiled.is_served &= is_stored(version));
+        }
         Some(Self {
             definition: metadata.text("name").into(),
             group: group.to_owned(),

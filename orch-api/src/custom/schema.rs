@@ -12,8 +12,8 @@ use super::rules::Rules;
 use crate::cel::Root;
 use crate::tree::{Get, Tree};
 
-/// Bytes that a compiled pattern may take: one that needs more is slow, too.
-const PATTERN_MAX: usize = 1 << 20;
+/// Bytes that a compiled pattern may take.
+const PATTERN_MAX: usize = 10 << 20;
 
 /// What a value is, if the schema says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -211,8 +211,8 @@ fn texts(tree: &Value, field: &str) -> Vec<String> {
 ///
 /// # Errors
 /// Why it is none.
-pub(crate) fn pattern(text: &str) -> Result<Regex, regex::Error> {
-    regex::RegexBuilder::new(text).size_limit(PATTERN_MAX).build()
+pub(crate) fn pattern(text: &str) -> Result<Regex, String> {
+    super::pattern::compile(text, PATTERN_MAX)
 }
 
 impl Limits {

@@ -17,8 +17,8 @@ use orch_core::{
 use serde_json::{Value, json};
 
 use super::{LocalApi, metadata};
-use crate::custom::CustomKind;
 use crate::custom::names::{self, Taken};
+use crate::custom::{CustomKind, is_by_webhook};
 use crate::tree::{Get, Set, Tree};
 
 /// Holds a definition until its objects are gone.
@@ -44,7 +44,8 @@ const BATCH: u32 = 500;
 /// Why a definition with good names is not established.
 const UNSUPPORTED: (&str, &str) = (
     "ConversionUnsupported",
-    "conversion by webhooks is not supported: keep a single version, or set spec.conversion.strategy to None",
+    "conversion by webhooks is not supported: serve the version that is stored, and keep no other in status.storedVersions, \
+     or set spec.conversion.strategy to None",
 );
 
 /// What is under way.
@@ -179,11 +180,14 @@ async fn settled(api: &LocalApi, name: &Str) -> Result<Vec<Str>> {
     Ok(Vec::new())
 }
 
+/// A definition whose objects could not be served without being converted by a webhook.
 fn unsupported(tree: &Value) -> Option<(&'static str, &'static str)> {
     let spec = tree.object_at("spec")?;
-    let is_webhook =
-        spec.object_at("conversion").is_some_and(|conversion| conversion.text("strategy") == "Webhook");
-    (is_webhook && spec.list("versions").len() > 1).then_some(UNSUPPORTED)
+    let is = |version: &Value, field: &str| version.at(field) == Some(&Value::Bool(true));
+    let stored = spec.list("versions").iter().find(|version| is(version, "storage"))?;
+    let before = tree.object_at("status").map_or(&[][..], |status| status.list("storedVersions"));
+    let is_one = before.iter().all(|version| version.as_str() == Some(stored.text("name")));
+    (is_by_webhook(spec) && !(is(stored, "served") && is_one)).then_some(UNSUPPORTED)
 }
 
 /// Puts the kind into the registry as the status says, or takes it out.

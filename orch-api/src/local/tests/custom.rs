@@ -242,12 +242,30 @@ fn a_definition_that_cannot_work_is_refused() {
         spec["properties"]["color"]["pattern"] = "(".into();
         let error = api.create(definition(&[wrong])).await.unwrap_err().to_string();
         assert!(error.contains("must be a valid regular expression"), "{error}");
+    });
+}
+
+/// What is never converted needs no webhook.
+#[test]
+fn a_kind_that_webhooks_convert_is_served_in_the_version_that_is_stored() {
+    sim(|api, _| async move {
         let mut webhook = definition(&[version("v1", true), version("v2", false)]);
         webhook["spec"]["conversion"] = json!({"strategy": "Webhook", "webhook": {"conversionReviewVersions": ["v1"],
             "clientConfig": {"url": "https://a.example/convert"}}});
         api.create(webhook).await.unwrap();
+        assert_eq!(conditions(&api, &definition_key()).await[1], "Established=True InitialNamesAccepted");
+        let info = api.registry().get(kind_of_widgets()).unwrap();
+        assert_eq!(info.versions, ["v1".into()]);
+        let mut other = widget("a", json!({"size": 1}));
+        other["apiVersion"] = "shop.example/v2".into();
+        assert!(api.create(other).await.is_err(), "it would have to be converted");
+        api.create(widget("a", json!({"size": 1}))).await.unwrap();
+        let stored = json!([{"op": "replace", "path": "/spec/versions/0/storage", "value": false},
+            {"op": "replace", "path": "/spec/versions/1/storage", "value": true}]);
+        let patch = Write::new(definition_key(), Verb::Patch(Patch::Json(stored.into())));
+        api.one(patch).await.unwrap();
         assert_eq!(conditions(&api, &definition_key()).await[1], "Established=False ConversionUnsupported");
-        assert!(api.registry().get(kind_of_widgets()).is_none());
+        assert!(api.registry().get(kind_of_widgets()).is_none(), "what is stored would have to be converted");
     });
 }
 

@@ -178,10 +178,8 @@ fn logic(schema: &At<'_, '_>, skip_any: bool, skip_first: bool) {
 
 fn pattern(pattern: &At<'_, '_>) {
     if !pattern.is_empty()
-        && let Err(error) = crate::custom::schema::pattern(pattern.text())
+        && let Err(why) = crate::custom::schema::pattern(pattern.text())
     {
-        let why = error.to_string();
-        let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
         pattern.invalid_text(format!("must be a valid regular expression, but isn't: {why}"));
     }
 }

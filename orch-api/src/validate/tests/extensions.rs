@@ -276,7 +276,7 @@ fn what_no_structural_schema_can_say_is_told_alone() {
         json!({"type": "object", "properties": {"y": {"type": "string", "pattern": "a("}}, "additionalProperties": false}),
         &[
             &format!(
-                r#"{X}.properties[y].pattern: Invalid value: "a(": must be a valid regular expression, but isn't: unclosed group"#
+                r#"{X}.properties[y].pattern: Invalid value: "a(": must be a valid regular expression, but isn't: error parsing regexp: missing closing ): `a(`"#
             ),
             &format!(
                 "{X}.additionalProperties: Forbidden: additionalProperties and properties are mutual exclusive"
