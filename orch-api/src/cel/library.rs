@@ -2,7 +2,6 @@
 //! `apiserver/pkg/cel/library`).
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -15,6 +14,8 @@ use super::functions::{overload, text_of};
 use super::lists::{lists, sets};
 use super::semver::Semver;
 use super::{Stop, Val, named_formats};
+use crate::custom::address;
+use crate::custom::url::{Url, is_url};
 
 /// Bytes that a pattern in a rule may take: it is compiled whenever the rule is judged.
 const PATTERN_MAX: usize = 1 << 20;
@@ -43,12 +44,7 @@ pub(super) fn of<'v>(library: &str, name: &str, values: &[Val<'v>], scope: &mut 
             Ok(Val::Optional(named_formats::named(name).map(Val::Format).map(Box::new)))
         }
         ("format", name, []) => named_formats::named(name).map(Val::Format).map_or_else(overload, Ok),
-        ("ip", "isCanonical", [Val::Text(text)]) => match text.parse::<IpAddr>() {
-            Ok(ip) => Ok(Val::Bool(ip.to_string() == **text)),
-            Err(_) => {
-                Err(Stop::new(format!("IP Address {text:?} parse error during conversion from string")))
-            }
-        },
+        ("ip", "isCanonical", [Val::Text(text)]) => Ok(Val::Bool(ip(text)?.to_string() == **text)),
         _ => overload(),
     }
 }
@@ -113,27 +109,17 @@ fn texts<'v>(name: &str, text: &Arc<str>, rest: &[Val<'v>], scope: &mut Scope<'v
             Ok(quantity) => Ok(Val::Quantity(Arc::new(quantity))),
             Err(error) => Err(Stop::new(error.to_string())),
         },
-        ("isIP", []) => Ok(Val::Bool(text.parse::<IpAddr>().is_ok())),
-        ("ip", []) => match text.parse() {
-            Ok(ip) => Ok(Val::Ip(ip)),
-            Err(_) => {
-                Err(Stop::new(format!("IP Address {text:?} parse error during conversion from string")))
-            }
-        },
-        ("isCIDR", []) => Ok(Val::Bool(text.parse::<IpNet>().is_ok())),
-        ("cidr", []) => match text.parse() {
-            Ok(cidr) => Ok(Val::Cidr(cidr)),
-            Err(_) => {
-                Err(Stop::new(format!("network address parse error during conversion from string: {text:?}")))
-            }
-        },
+        ("isIP", []) => Ok(Val::Bool(address::ip(text).is_some())),
+        ("ip", []) => ip(text).map(Val::Ip),
+        ("isCIDR", []) => Ok(Val::Bool(address::prefix(text).is_some())),
+        ("cidr", []) => cidr(text).map(Val::Cidr),
         ("isSemver", loose) => Ok(Val::Bool(version(text, loose).is_some())),
         ("semver", loose) => match version(text, loose) {
             Some(version) => Ok(Val::Semver(Arc::new(version))),
             None => Err(Stop::new(format!("no semantic version: {text:?}"))),
         },
         ("isURL", []) => Ok(Val::Bool(is_url(text))),
-        ("url", []) if is_url(text) => Ok(Val::Url(Arc::clone(text))),
+        ("url", []) if Url::parse(text).is_some() => Ok(Val::Url(Arc::clone(text))),
         ("url", []) => Err(Stop::new(format!("URL parse error during conversion from string: {text:?}"))),
         _ => overload(),
     }
@@ -258,6 +244,16 @@ fn approximate(quantity: &Quantity) -> f64 {
     whole(quantity).map_or_else(|| quantity.milli_value() as f64 / 1000.0, |number| number as f64)
 }
 
+fn ip(text: &str) -> Result<IpAddr, Stop> {
+    let fault = || Stop::new(format!("IP Address {text:?} parse error during conversion from string"));
+    address::ip(text).ok_or_else(fault)
+}
+
+fn cidr(text: &str) -> Result<IpNet, Stop> {
+    let fault = || Stop::new(format!("network address parse error during conversion from string: {text:?}"));
+    address::prefix(text).ok_or_else(fault)
+}
+
 fn addresses<'v>(name: &str, ip: IpAddr, rest: &[Val<'v>]) -> Answer<'v> {
     let is_link_local = |ip: IpAddr| match ip {
         IpAddr::V4(ip) => ip.is_link_local(),
@@ -280,66 +276,33 @@ fn addresses<'v>(name: &str, ip: IpAddr, rest: &[Val<'v>]) -> Answer<'v> {
     })
 }
 
-fn networks<'v>(name: &str, cidr: IpNet, rest: &[Val<'v>]) -> Answer<'v> {
-    let parse = |text: &str| text.parse::<IpNet>().map_err(|_| Stop::new("network address parse error"));
+fn networks<'v>(name: &str, net: IpNet, rest: &[Val<'v>]) -> Answer<'v> {
     Ok(match (name, rest) {
-        ("containsIP", [Val::Ip(ip)]) => Val::Bool(cidr.contains(ip)),
-        ("containsIP", [Val::Text(text)]) => match text.parse::<IpAddr>() {
-            Ok(ip) => Val::Bool(cidr.contains(&ip)),
-            Err(_) => return Err(Stop::new("IP Address parse error")),
-        },
-        ("containsCIDR", [Val::Cidr(other)]) => Val::Bool(cidr.contains(other)),
-        ("containsCIDR", [Val::Text(text)]) => Val::Bool(cidr.contains(&parse(text)?)),
-        ("ip", []) => Val::Ip(cidr.addr()),
-        ("masked", []) => Val::Cidr(cidr.trunc()),
-        ("prefixLength", []) => Val::Int(i64::from(cidr.prefix_len())),
+        ("containsIP", [Val::Ip(ip)]) => Val::Bool(net.contains(ip)),
+        ("containsIP", [Val::Text(text)]) => Val::Bool(net.contains(&ip(text)?)),
+        ("containsCIDR", [Val::Cidr(other)]) => Val::Bool(net.contains(other)),
+        ("containsCIDR", [Val::Text(text)]) => Val::Bool(net.contains(&cidr(text)?)),
+        ("ip", []) => Val::Ip(net.addr()),
+        ("masked", []) => Val::Cidr(net.trunc()),
+        ("prefixLength", []) => Val::Int(i64::from(net.prefix_len())),
         _ => return overload(),
     })
 }
 
-/// An absolute URL or an absolute path.
-fn is_url(text: &str) -> bool {
-    let is_clean = !text.contains(|c: char| c.is_control() || c == ' ');
-    let scheme = text.split_once("://").map(|(scheme, _)| scheme);
-    let is_scheme = |scheme: &str| {
-        scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-            && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
-    };
-    is_clean && (text.starts_with('/') || scheme.is_some_and(is_scheme))
-}
-
 fn urls<'v>(name: &str, url: &str) -> Answer<'v> {
-    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
-    let rest = rest.split('#').next().unwrap_or_default();
-    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let (authority, path) = match rest.find('/') {
-        Some(at) if !scheme.is_empty() => rest.split_at(at),
-        None if !scheme.is_empty() => (rest, ""),
-        _ => ("", rest),
-    };
-    let host = authority.rsplit('@').next().unwrap_or_default();
-    let (name_of_host, port) = match host.rsplit_once(':') {
-        Some((name, port)) if !port.contains(']') => (name, port),
-        _ => (host, ""),
-    };
-    let pairs = || {
-        let mut all: BTreeMap<&str, Vec<Val<'v>>> = BTreeMap::new();
-        for (key, value) in query
-            .split('&')
-            .filter(|pair| !pair.is_empty())
-            .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-        {
-            all.entry(key).or_default().push(Val::text(value));
-        }
-        all.into_iter().map(|(key, values)| (Val::text(key), Val::list(values))).collect::<Vec<_>>()
-    };
+    let Some(url) = Url::parse(url) else { return overload() };
+    let texts = |values: Vec<String>| Val::list(values.into_iter().map(Val::text).collect());
     Ok(match name {
-        "getScheme" => Val::text(scheme),
-        "getHost" => Val::text(host),
-        "getHostname" => Val::text(name_of_host.trim_matches(['[', ']'])),
-        "getPort" => Val::text(port),
-        "getEscapedPath" => Val::text(path),
-        "getQuery" => Val::Map(pairs().into()),
+        "getScheme" => Val::text(url.scheme),
+        "getHost" => Val::text(url.host),
+        "getHostname" => Val::text(url.hostname_and_port().0),
+        "getPort" => Val::text(url.hostname_and_port().1),
+        "getEscapedPath" => Val::text(url.escaped_path()),
+        "getQuery" => {
+            let pairs: Vec<_> =
+                url.query().into_iter().map(|(key, values)| (Val::text(key), texts(values))).collect();
+            Val::Map(pairs.into())
+        }
         _ => return overload(),
     })
 }

@@ -24,7 +24,7 @@ fn schema() -> Value {
 
 fn object() -> Value {
     json!({"apiVersion": "a/v1", "kind": "W", "metadata": {"name": "w"}, "spec": {
-        "size": 3, "name": "web", "half": 0.5, "on": true, "port": "http", "since": "2026-01-01T00:00:00Z", "wait": "90s",
+        "size": 3, "name": "web", "half": 0.5, "on": true, "port": "http", "since": "2026-01-01T00:00:00Z", "wait": "90 seconds",
         "tags": ["a", "b"], "items": [{"key": "x", "n": 1}, {"key": "y", "n": 2}], "labels": {"app": "web"}, "a-b": 7,
         "namespace": "ns"}})
 }
@@ -91,8 +91,40 @@ fn what_holds_is_true() {
 }
 
 #[test]
+fn addresses_and_urls_are_what_kubernetes_takes() {
+    for (text, expected) in [
+        ("isIP('::1')", true),
+        ("isIP('010.0.0.1')", false),
+        ("isIP('::ffff:1.2.3.4')", false),
+        ("isCIDR('10.0.0.0/8') && isCIDR('10.0.0.0/0') && isCIDR('fd00::/128')", true),
+        ("isCIDR('10.10.010.10/24')", false),
+        ("isCIDR('10.0.0.0/08')", false),
+        ("isCIDR('abcd:ef01:2345:6789::abcd:ef01:2345:6789/125')", false),
+        ("isCIDR('::ffff:1.2.3.4/96')", false),
+        ("cidr('10.1.2.3/8').ip() == ip('10.1.2.3') && cidr('10.0.0.0/8').containsCIDR('10.1.0.0/16')", true),
+        ("isURL('https://user:pass@example.com:80/path?query=val#fragment') && isURL('mailto:a@b')", true),
+        ("isURL('http://[::1')", false),
+        ("isURL('http://ex.com:port')", false),
+        ("isURL('http://%zz')", false),
+        ("isURL('http://ex.com/%zz')", false),
+        ("url('https://[::1]:80/a b').getHostname() == '::1'", true),
+        ("url('https://[::1]:80/a b').getEscapedPath() == '/a%20b'", true),
+        ("url('/a?b=c+d&b=e').getQuery() == {'b': ['c d', 'e']}", true),
+    ] {
+        assert_eq!(evaluate(text, None), Ok(expected), "{text}");
+    }
+}
+
+#[test]
 fn errors_are_told_and_never_wrong_numbers() {
     for (text, expected) in [
+        ("ip('::ffff:1.2.3.4').family() == 6", "IP Address"),
+        ("ip.isCanonical('::ffff:1.2.3.4')", "IP Address"),
+        ("cidr('10.0.0.0/08').prefixLength() == 8", "network address parse error"),
+        ("cidr('10.0.0.0/8').containsIP('::ffff:10.0.0.1')", "IP Address"),
+        ("cidr('10.0.0.0/8').containsCIDR('10.0.0.0/08')", "network address parse error"),
+        ("url('http://[::1').getHost() == ''", "URL parse error"),
+        ("duration('1d') > duration('1h')", "to 'duration': 1d"),
         ("9223372036854775807 + 1 > 0", "integer overflow"),
         ("-9223372036854775808 / -1 > 0", "integer overflow"),
         ("1 / 0 == 1", "division by zero"),

@@ -74,7 +74,7 @@ impl<'v> Val<'v> {
                 .map(|bytes| Self::Bytes(bytes.into())),
             "date-time" => text.parse().ok().map(Self::Time),
             "date" => format!("{text}T00:00:00Z").parse().ok().map(Self::Time),
-            "duration" => crate::custom::duration(text).map(Self::Duration),
+            "duration" => crate::custom::loose_duration(text).map(Self::Duration),
             _ => None,
         };
         special.unwrap_or_else(|| Self::text(text))

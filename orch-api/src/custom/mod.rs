@@ -6,11 +6,13 @@
 //! Versions differ in nothing but their name and their schema (conversion strategy `None`). The invariant: whatever a
 //! definition or an object holds, nothing here panics, and nothing walks deeper than the schema.
 
+pub(crate) mod address;
 pub(crate) mod approval;
 mod check;
 #[cfg_attr(not(feature = "rest"), expect(dead_code, reason = "only the REST server shows tables"))]
 pub(crate) mod columns;
 mod defaults;
+mod email;
 mod embedded;
 pub(crate) mod field_path;
 mod format;
@@ -22,6 +24,7 @@ pub(crate) mod rules;
 pub(crate) mod scale;
 pub(crate) mod schema;
 mod shape;
+pub(crate) mod url;
 
 #[cfg(test)]
 mod tests;
@@ -36,7 +39,7 @@ use self::scale::ScalePaths;
 use self::schema::Schema;
 
 pub(crate) use self::defaults::Defaults;
-pub(crate) use self::format::{duration, fits};
+pub(crate) use self::format::{duration, fits, loose_duration};
 use crate::patch::Counts;
 use crate::tree::{Get, Set, Tree};
 
