@@ -66,10 +66,22 @@ pub(super) fn typeless(sent: Sent, why: &str) -> String {
 /// # Errors
 /// Why the text is not of that encoding.
 pub(super) fn decode(text: &[u8], sent: Sent, ty: Option<TypeRef>) -> Result<Decoded, String> {
+    decode_with(Walk::default(), text, sent, ty)
+}
+
+/// Reads a patch of an object of a type: what is behind an unknown field is kept, for directives are such.
+///
+/// # Errors
+/// Why the text is not of that encoding.
+pub(super) fn decode_patch(text: &[u8], sent: Sent, ty: Option<TypeRef>) -> Result<Decoded, String> {
+    decode_with(Walk { keeps_unknown: true, ..Walk::default() }, text, sent, ty)
+}
+
+fn decode_with(walk: Walk, text: &[u8], sent: Sent, ty: Option<TypeRef>) -> Result<Decoded, String> {
     match sent {
-        Sent::Json => json_of(text, ty),
+        Sent::Json => json_of(walk, text, ty),
         // As `sigs.k8s.io/yaml`: to JSON first.
-        Sent::Yaml => json_of(yaml(text)?.to_string().as_bytes(), ty),
+        Sent::Yaml => json_of(walk, yaml(text)?.to_string().as_bytes(), ty),
         // Fields that are not known are no fault there, and values of other types do not decode.
         Sent::Protobuf => match protobuf::decode(text) {
             Ok(tree) => Ok(Decoded { tree, ..Decoded::default() }),
@@ -78,8 +90,7 @@ pub(super) fn decode(text: &[u8], sent: Sent, ty: Option<TypeRef>) -> Result<Dec
     }
 }
 
-fn json_of(text: &[u8], ty: Option<TypeRef>) -> Result<Decoded, String> {
-    let walk = Walk::default();
+fn json_of(walk: Walk, text: &[u8], ty: Option<TypeRef>) -> Result<Decoded, String> {
     let shape = ty.map_or(Shape::Free, Shape::Of);
     let seed = Seed { walk: &walk, shape, holder: None, place: Place::Root, depth: 0 };
     // Looking at all of it at once is cheaper than looking at each text in it.
@@ -121,7 +132,7 @@ fn yaml(text: &[u8]) -> Result<Value, String> {
 enum Shape {
     /// Everything goes and is kept: custom resources, raw extensions.
     Free,
-    /// It is dropped, and only read: behind an unknown field.
+    /// Behind an unknown field: it is dropped, unless it is a patch's.
     Lost,
     Of(TypeRef),
 }
@@ -136,6 +147,7 @@ struct Found {
 #[derive(Default)]
 struct Walk {
     found: RefCell<Found>,
+    keeps_unknown: bool,
 }
 
 /// Where a value stands, and in what. Only a fault has it written.
@@ -276,8 +288,14 @@ impl<'a> Seed<'a> {
                 }
             },
             (_, Some(Type::Map(item))) => self.below(place, Shape::Of(item), None),
+            (Shape::Lost, _) => self.below(place, Shape::Lost, None),
             _ => self.below(place, Shape::Free, None),
         }
+    }
+
+    /// Whether nothing is kept of what has that shape.
+    fn drops(&self, shape: Shape) -> bool {
+        matches!(shape, Shape::Lost) && !self.walk.keeps_unknown
     }
 
     fn fits(&self, got: impl fmt::Display, fits: impl Fn(Type) -> bool) {
@@ -356,7 +374,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
         loop {
             let seed = self.below(Place::Index(list.len(), &self.place), shape, None);
             match items.next_element_seed(seed)? {
-                Some(_) if matches!(shape, Shape::Lost) => {}
+                Some(_) if self.drops(shape) => {}
                 Some(item) => list.push(item),
                 None => return Ok(Value::Array(list)),
             }
@@ -367,7 +385,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
         self.fits("object", |ty| matches!(ty, Type::Object(_) | Type::Map(_)));
         let ty = self.ty();
         let mut map = Map::new();
-        if matches!(self.shape, Shape::Lost) {
+        if self.drops(self.shape) {
             while entries.next_key::<IgnoredAny>()?.is_some() {
                 entries.next_value_seed(self.below(Place::Root, Shape::Lost, None))?;
             }
@@ -382,7 +400,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
                 }
                 Entry::Occupied(mut entry) => {
                     let key = entry.key();
-                    if twice.insert(key.clone()) {
+                    if !matches!(self.shape, Shape::Lost) && twice.insert(key.clone()) {
                         self.walk.strict("duplicate", &self.place_of(ty, key));
                     }
                     let value = entries.next_value_seed(self.entry(ty, key))?;
@@ -442,6 +460,20 @@ mod tests {
         );
         assert_eq!(decoded.tree["metadata"]["name"], "b", "the last one wins");
         assert_eq!(decoded.misfit, None);
+    }
+
+    #[test]
+    fn what_is_behind_an_unknown_field_is_kept_of_patches_only() {
+        let text = br#"{"spec":{"$retainKeys":["a",{"b":{"c":1}}],"hostname":"h"}}"#;
+        let (sent, ty) = (Sent::Json, lookup("", "v1", "Pod"));
+        let strict = ["unknown field \"spec.$retainKeys\""];
+        for (decoded, kept) in [
+            (decode(text, sent, ty).unwrap(), json!([])),
+            (decode_patch(text, sent, ty).unwrap(), json!(["a", {"b": {"c": 1}}])),
+        ] {
+            assert_eq!(decoded.tree, json!({"spec": {"$retainKeys": kept, "hostname": "h"}}));
+            assert_eq!(decoded.strict, strict);
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use super::access::{self, Attributes};
 use super::body::Answer;
 use super::call::{Call, api_version};
-use super::decode::{Decoded, decode, typeless, unrecognized};
+use super::decode::{Decoded, decode, decode_patch, typeless, unrecognized};
 use super::query::{Writing, parse_uint, write_options};
 use super::status::{Doing, Status};
 use super::warnings::{self, Act};
@@ -343,7 +343,8 @@ fn patch_of(
     };
     let what = if ty == PatchType::Apply { "YAML" } else { "patch" };
     let undecoded = |why: &str| Status::bad_request(format!("error decoding {what}: {why}"));
-    let Decoded { tree, mut strict, misfit } = decode(body, sent, schema).map_err(|why| undecoded(&why))?;
+    let Decoded { tree, mut strict, misfit } =
+        decode_patch(body, sent, schema).map_err(|why| undecoded(&why))?;
     if ty == PatchType::Merge && part != Subresource::Scale {
         strict.extend(unknown(call, &tree));
     }

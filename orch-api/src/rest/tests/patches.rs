@@ -30,6 +30,14 @@ fn every_type_of_patch_is_taken() {
         let patched = server.patch(&strict, STRATEGIC, body).await.expect(200);
         assert_eq!(image(&patched), "nginx:3", "directives are no unknown fields");
         assert_eq!(patched.text("/spec/template/spec/containers/1/name"), "d");
+        let body = r#"{"spec": {"strategy": {"$retainKeys": ["type"], "type": "Recreate"}}}"#;
+        let retained = server.patch(&strict, STRATEGIC, body).await.expect(200);
+        assert_eq!(retained.body["spec"]["strategy"], json!({"type": "Recreate"}));
+        let held = r#"{"metadata": {"finalizers": ["a/b", "a/c"]}}"#;
+        server.patch(&one, MERGE, held).await.expect(200);
+        let body = r#"{"metadata": {"$deleteFromPrimitiveList/finalizers": ["a/b"]}}"#;
+        let freed = server.patch(&strict, STRATEGIC, body).await.expect(200);
+        assert_eq!(freed.body["metadata"]["finalizers"], json!(["a/c"]));
         let body = r#"{"metadata": {"labels": {"a": "b"}}}"#;
         assert_eq!(server.patch(&one, MERGE, body).await.expect(200).text("/metadata/labels/a"), "b");
         let body = "apiVersion: apps/v1\nkind: Deployment\nspec:\n  paused: true\n";
