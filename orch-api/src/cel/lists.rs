@@ -34,35 +34,10 @@ pub(super) fn lists<'v>(
                 items.iter().rposition(is_it)
             })
         }
-        ("join", separator) => {
-            let separator = match separator {
-                [] => "",
-                [Val::Text(text)] => text,
-                _ => return overload(),
-            };
-            let mut parts: Vec<&str> = Vec::with_capacity(items.len());
-            for item in items {
-                let Val::Text(text) = item else { return overload() };
-                scope.spend(1 + (text.len() + separator.len()) as u64 / 10)?;
-                parts.push(text);
-            }
-            Ok(Val::text(parts.join(separator)))
-        }
+        ("join", []) => joined(items, "", scope),
+        ("join", [Val::Text(separator)]) => joined(items, separator, scope),
         ("reverse", []) => Ok(Val::list(items.iter().rev().cloned().collect())),
-        ("distinct", []) => {
-            scope.spend((items.len() as u64).saturating_mul(items.len() as u64) / 4)?;
-            // As often as each is compared.
-            for _ in items.iter().filter(|item| item.has_parts()) {
-                pay(items, scope)?;
-            }
-            let mut found: Vec<Val<'v>> = Vec::new();
-            for item in items {
-                if !found.iter().any(|known| known.same(item)) {
-                    found.push(item.clone());
-                }
-            }
-            Ok(Val::list(found))
-        }
+        ("distinct", []) => distinct(items, scope),
         ("flatten", levels) => {
             let levels = match levels {
                 [] => 1,
@@ -83,6 +58,31 @@ pub(super) fn lists<'v>(
         }
         _ => overload(),
     }
+}
+
+fn joined<'v>(items: &[Val<'v>], separator: &str, scope: &mut Scope<'v>) -> Answer<'v> {
+    let mut parts: Vec<&str> = Vec::with_capacity(items.len());
+    for item in items {
+        let Val::Text(text) = item else { return overload() };
+        scope.spend(1 + (text.len() + separator.len()) as u64 / 10)?;
+        parts.push(text);
+    }
+    Ok(Val::text(parts.join(separator)))
+}
+
+fn distinct<'v>(items: &[Val<'v>], scope: &mut Scope<'v>) -> Answer<'v> {
+    scope.spend((items.len() as u64).saturating_mul(items.len() as u64) / 4)?;
+    // As often as each is compared.
+    for _ in items.iter().filter(|item| item.has_parts()) {
+        pay(items, scope)?;
+    }
+    let mut found: Vec<Val<'v>> = Vec::new();
+    for item in items {
+        if !found.iter().any(|known| known.same(item)) {
+            found.push(item.clone());
+        }
+    }
+    Ok(Val::list(found))
 }
 
 pub(super) fn sets<'v>(name: &str, a: &Val<'v>, b: &Val<'v>, scope: &mut Scope<'v>) -> Answer<'v> {

@@ -85,7 +85,7 @@ pub(crate) fn is_by_webhook(spec: &Tree) -> bool {
 }
 
 /// Whether objects are stored in a version of a definition.
-fn is_stored(version: &Value) -> bool {
+pub(crate) fn is_stored(version: &Value) -> bool {
     version.at("storage") == Some(&Value::Bool(true))
 }
 

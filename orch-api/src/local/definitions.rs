@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use super::{LocalApi, metadata};
 use crate::custom::names::{self, Taken};
-use crate::custom::{CustomKind, is_by_webhook};
+use crate::custom::{CustomKind, is_by_webhook, is_stored};
 use crate::tree::{Get, Set, Tree};
 
 /// Holds a definition until its objects are gone.
@@ -183,11 +183,11 @@ async fn settled(api: &LocalApi, name: &Str) -> Result<Vec<Str>> {
 /// A definition whose objects could not be served without being converted by a webhook.
 fn unsupported(tree: &Value) -> Option<(&'static str, &'static str)> {
     let spec = tree.object_at("spec")?;
-    let is = |version: &Value, field: &str| version.at(field) == Some(&Value::Bool(true));
-    let stored = spec.list("versions").iter().find(|version| is(version, "storage"))?;
+    let stored = spec.list("versions").iter().find(|version| is_stored(version))?;
+    let is_served = stored.at("served") == Some(&Value::Bool(true));
     let before = tree.object_at("status").map_or(&[][..], |status| status.list("storedVersions"));
     let is_one = before.iter().all(|version| version.as_str() == Some(stored.text("name")));
-    (is_by_webhook(spec) && !(is(stored, "served") && is_one)).then_some(UNSUPPORTED)
+    (is_by_webhook(spec) && !(is_served && is_one)).then_some(UNSUPPORTED)
 }
 
 /// Puts the kind into the registry as the status says, or takes it out.
