@@ -112,7 +112,10 @@ const PODS: &str = "/api/v1/namespaces/default/pods";
 /// A request that is measured, of which every pod gets one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Asked {
+    /// As controllers make them: every pod is like the others but for its name.
     Create,
+    /// Every pod is like no other.
+    CreateOther,
     Get,
     Update,
     Patch,
@@ -120,11 +123,13 @@ enum Asked {
 }
 
 impl Asked {
-    const ALL: [Self; 5] = [Self::Create, Self::Get, Self::Update, Self::Patch, Self::Apply];
+    const ALL: [Self; 6] =
+        [Self::Create, Self::CreateOther, Self::Get, Self::Update, Self::Patch, Self::Apply];
 
     fn name(self) -> &'static str {
         match self {
             Self::Create => "create",
+            Self::CreateOther => "create of pods like no other",
             Self::Get => "get",
             Self::Update => "update",
             Self::Patch => "merge patch",
@@ -137,6 +142,11 @@ impl Asked {
         let labels = json!({"changed": self.name().replace(' ', "-")});
         match self {
             Self::Create => server::pod(name).to_string(),
+            Self::CreateOther => {
+                let mut pod = server::pod(&format!("{name}-other"));
+                pod["metadata"]["annotations"] = json!({"example.com/about": name});
+                pod.to_string()
+            }
             Self::Get => String::new(),
             Self::Update => {
                 let found = sender.ask("GET", &format!("{PODS}/{name}"), "", 200).await;
@@ -155,7 +165,7 @@ impl Asked {
     async fn send(self, sender: &Sender, name: &str, body: String) -> Bytes {
         let path = format!("{PODS}/{name}");
         match self {
-            Self::Create => sender.ask("POST", PODS, body, 201).await,
+            Self::Create | Self::CreateOther => sender.ask("POST", PODS, body, 201).await,
             Self::Get => sender.ask("GET", &path, body, 200).await,
             Self::Update => sender.ask("PUT", &path, body, 200).await,
             Self::Patch => sender.ask("PATCH", &path, body, 200).await,
@@ -216,7 +226,7 @@ async fn requests(options: &Options, figures: &mut Vec<Figure>) {
         let listed: Value =
             serde_json::from_slice(&sender.ask("GET", PODS, "", 200).await).expect("a list is JSON");
         let made = listed["items"].as_array().expect("items").len();
-        assert!(made >= count, "{made} pods were made");
+        assert!(made >= 2 * count, "{made} pods were made");
     }
 }
 

@@ -100,7 +100,11 @@ impl<C: Controller> ByHand<C> {
         let plan = self.plan(key);
         for write in &plan.writes {
             match &write.verb {
-                Verb::Create(tree) => _ = self.put((**tree).clone()),
+                Verb::Create(tree) => {
+                    let mut tree = Value::clone(tree);
+                    tree["metadata"]["name"] = (*write.key.name).into();
+                    self.put(tree);
+                }
                 Verb::Patch(Patch::Merge(patch)) => {
                     let mut tree = self.objects[&write.key].body_tree();
                     merge(&mut tree, patch);

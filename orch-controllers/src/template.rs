@@ -4,7 +4,7 @@
 //! (`apimachinery/pkg/api/equality`). Sameness is told by a fingerprint of 128 bits, so that a view need not keep the
 //! templates themselves.
 
-use orch_core::{Key, OwnerReference};
+use orch_core::OwnerReference;
 use serde_json::{Map, Value, json};
 
 use crate::names;
@@ -92,16 +92,16 @@ fn is_empty(value: &Value, path: &[&str]) -> bool {
     }
 }
 
-/// The pod that a template describes, for its controller (`pkg/controller/controller_utils.go`, `GetPodFromTemplate`).
-pub(crate) fn pod(template: &Value, key: &Key, owner: &OwnerReference) -> Value {
+/// The pod that a template describes, for its controller (`pkg/controller/controller_utils.go`, `GetPodFromTemplate`), without
+/// a name.
+pub(crate) fn pod(template: &Value, namespace: &str, owner: &OwnerReference) -> Value {
     let mut metadata = Map::new();
     for field in ["labels", "annotations", "finalizers"] {
         if let Some(value) = template["metadata"].get(field).filter(|value| !value.is_null()) {
             metadata.insert(field.to_owned(), value.clone());
         }
     }
-    metadata.insert("name".to_owned(), json!(&*key.name));
-    metadata.insert("namespace".to_owned(), json!(&*key.namespace));
+    metadata.insert("namespace".to_owned(), json!(namespace));
     metadata.insert("ownerReferences".to_owned(), json!([owner]));
     let mut pod = json!({"apiVersion": "v1", "kind": "Pod"});
     pod["metadata"] = Value::Object(metadata);

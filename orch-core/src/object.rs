@@ -9,12 +9,14 @@ mod encode;
 mod fields;
 mod header;
 mod live;
+mod mould;
 mod scan;
 mod text;
 
 pub use fields::Fields;
 pub use header::{Header, OwnerReference};
 pub use live::{Live, PartTree};
+pub use mould::{Cast, Mould};
 
 use std::fmt;
 use std::ops::Range;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use orch_core::{Error, Fault, FaultKind, Key, Live, Object, Result, Str, Subresource, Verb, kind};
+use orch_core::{Env, Error, Fault, FaultKind, Key, Live, Object, Result, Str, Subresource, Verb, kind};
 use serde_json::Value;
 
 use super::batch::{Commit, Of, Step};
@@ -21,6 +21,12 @@ pub(crate) const REVISION_SET: &str = "resourceVersion should not be set on obje
 /// Characters that a generated name keeps of its prefix: 63 less those of the suffix.
 const PREFIX: usize = 58;
 
+/// A name that begins so (`apiserver/pkg/storage/names/generate.go`).
+pub(super) fn generated_name(prefix: &str, env: &Env) -> String {
+    let kept: String = prefix.chars().take(PREFIX).collect();
+    kept + &env.name_suffix()
+}
+
 impl Of<'_> {
     pub(super) async fn create(mut self, facts: &mut Facts<'_>) -> Result<Step> {
         let Verb::Create(tree) = &mut self.write.verb else { return Err(self.not_allowed("create")) };
@@ -28,8 +34,12 @@ impl Of<'_> {
         if !self.info.is_namespaced() {
             self.write.key.namespace = Str::default();
         }
-        // A copy only if the caller still holds the tree; a create is done once.
-        let tree = Arc::unwrap_or_clone(std::mem::take(tree));
+        let tree = std::mem::take(tree);
+        if let Some(step) = self.create_again(&tree, facts).await? {
+            return Ok(step);
+        }
+        // A copy only if somebody else still holds the tree; a create is done once.
+        let tree = Arc::unwrap_or_clone(tree);
         self.begin(tree.into(), facts).await
     }
 
@@ -98,8 +108,7 @@ impl Of<'_> {
             let fault = Fault::new(FaultKind::Required, "metadata.name", "name or generateName is required");
             return Err(self.invalid(vec![fault]));
         }
-        let kept: String = prefix.chars().take(PREFIX).collect();
-        let name = format!("{kept}{}", self.api.shared.env.name_suffix());
+        let name = generated_name(prefix, &self.api.shared.env);
         metadata.put("name", name);
         Ok(())
     }

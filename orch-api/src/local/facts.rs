@@ -28,17 +28,80 @@ pub(super) struct PriorityClass {
     pub(super) preemption: String,
 }
 
+/// What was found when something was looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Fact {
+    /// An object at that revision; zero: it was absent.
+    Object(Key, Revision),
+    /// The LimitRanges of a namespace.
+    LimitRanges(Str, States),
+    /// The classes of priority.
+    PriorityClasses(States),
+}
+
+/// Objects and their revisions.
+type States = Arc<[(Key, Revision)]>;
+
+fn states(items: &[Object]) -> States {
+    items.iter().map(|object| (object.key().clone(), object.revision())).collect()
+}
+
 pub(super) struct Facts<'a> {
     api: &'a LocalApi,
+    /// What is read, or was, for who asked for it.
+    recorded: Option<Vec<Fact>>,
     namespaces: BTreeMap<Str, (NamespaceState, Revision)>,
-    default_priority: Option<Option<PriorityClass>>,
-    limits: BTreeMap<Str, Arc<Vec<Value>>>,
+    default_priority: Option<(Option<PriorityClass>, States)>,
+    limits: BTreeMap<Str, (Arc<Vec<Value>>, States)>,
     kind: Option<(Arc<KindInfo>, Strategy)>,
 }
 
 impl<'a> Facts<'a> {
     pub(super) fn new(api: &'a LocalApi) -> Self {
-        Self { api, namespaces: BTreeMap::new(), default_priority: None, limits: BTreeMap::new(), kind: None }
+        Self {
+            api,
+            recorded: None,
+            namespaces: BTreeMap::new(),
+            default_priority: None,
+            limits: BTreeMap::new(),
+            kind: None,
+        }
+    }
+
+    /// From here on what is found is recorded, but for namespaces.
+    pub(super) fn record(&mut self) {
+        self.recorded = Some(Vec::new());
+    }
+
+    /// What was found since.
+    pub(super) fn recorded(&mut self) -> Vec<Fact> {
+        self.recorded.take().unwrap_or_default()
+    }
+
+    fn found(&mut self, fact: impl FnOnce() -> Fact) {
+        if let Some(recorded) = &mut self.recorded {
+            recorded.push(fact());
+        }
+    }
+
+    /// Whether facts are as they were.
+    pub(super) async fn hold(&mut self, facts: &[Fact]) -> Result<bool> {
+        self.record();
+        let looked = self.look_again(facts).await;
+        let found = self.recorded();
+        looked?;
+        Ok(found == facts)
+    }
+
+    async fn look_again(&mut self, facts: &[Fact]) -> Result<()> {
+        for fact in facts {
+            match fact {
+                Fact::Object(key, _) => drop(self.find(key).await?),
+                Fact::LimitRanges(namespace, _) => drop(self.limit_ranges(namespace).await?),
+                Fact::PriorityClasses(_) => drop(self.default_priority().await?),
+            }
+        }
+        Ok(())
     }
 
     /// What is known of a kind; the writes of a batch are mostly of one.
@@ -55,12 +118,14 @@ impl<'a> Facts<'a> {
     }
 
     /// An object, if it is there.
-    pub(super) async fn find(&self, key: &Key) -> Result<Option<Live>> {
-        match self.api.shared.store.get(key, Revision::ZERO).await {
-            Ok(live) => Ok(Some(live)),
-            Err(Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(error),
-        }
+    pub(super) async fn find(&mut self, key: &Key) -> Result<Option<Live>> {
+        let found = match self.api.shared.store.get(key, Revision::ZERO).await {
+            Ok(live) => Some(live),
+            Err(Error::NotFound { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        self.found(|| Fact::Object(key.clone(), revision(found.as_ref())));
+        Ok(found)
     }
 
     /// The state of a namespace, and the revision at which it has it.
@@ -69,7 +134,7 @@ impl<'a> Facts<'a> {
             return Ok(*state);
         }
         let live = self.find(&Key::cluster(kind::NAMESPACES, name.clone())).await?;
-        let revision = live.as_ref().map_or(Revision::ZERO, |live| live.revision());
+        let revision = revision(live.as_ref());
         let state = match live {
             None => NamespaceState::Absent,
             Some(live) if live.header().is_terminating() => NamespaceState::Terminating,
@@ -82,18 +147,23 @@ impl<'a> Facts<'a> {
 
     /// The LimitRanges of a namespace.
     pub(super) async fn limit_ranges(&mut self, namespace: &Str) -> Result<Arc<Vec<Value>>> {
-        if let Some(known) = self.limits.get(namespace) {
-            return Ok(Arc::clone(known));
-        }
-        let select = Select::kind(kind::LIMIT_RANGES).namespace(namespace.clone());
-        let page = self.api.shared.store.list(&select, None, 0).await?;
-        let ranges = Arc::new(page.items.iter().map(Object::body_tree).collect::<Vec<_>>());
-        self.limits.insert(namespace.clone(), Arc::clone(&ranges));
+        let (ranges, states) = match self.limits.get(namespace) {
+            Some(known) => known.clone(),
+            None => {
+                let select = Select::kind(kind::LIMIT_RANGES).namespace(namespace.clone());
+                let page = self.api.shared.store.list(&select, None, 0).await?;
+                let ranges = Arc::new(page.items.iter().map(Object::body_tree).collect::<Vec<_>>());
+                let known = (ranges, states(&page.items));
+                self.limits.insert(namespace.clone(), known.clone());
+                known
+            }
+        };
+        self.found(|| Fact::LimitRanges(namespace.clone(), states));
         Ok(ranges)
     }
 
     /// A class of priority; the two of the system are known without being stored.
-    pub(super) async fn priority_class(&self, name: &str) -> Result<Option<PriorityClass>> {
+    pub(super) async fn priority_class(&mut self, name: &str) -> Result<Option<PriorityClass>> {
         let stored = self.find(&Key::cluster(kind::PRIORITY_CLASSES, name)).await?;
         let built_in = super::bootstrap::SYSTEM_CLASSES.iter().find(|(class, _, _)| *class == name);
         Ok(match (stored, built_in) {
@@ -108,23 +178,16 @@ impl<'a> Facts<'a> {
     /// The class of pods that name none: the global default with the lowest value
     /// (`plugin/pkg/admission/priority/admission.go`).
     pub(super) async fn default_priority(&mut self) -> Result<Option<PriorityClass>> {
-        if let Some(known) = &self.default_priority {
-            return Ok(known.clone());
-        }
-        let page = self.api.shared.store.list(&Select::kind(kind::PRIORITY_CLASSES), None, 0).await?;
-        let mut default: Option<PriorityClass> = None;
-        for object in &page.items {
-            // Nearly all classes are no default: look before decoding.
-            let text = std::str::from_utf8(object.body()).unwrap_or_default();
-            if !text.contains(r#""globalDefault":true"#) {
-                continue;
+        let (default, states) = match &self.default_priority {
+            Some(known) => known.clone(),
+            None => {
+                let select = Select::kind(kind::PRIORITY_CLASSES);
+                let page = self.api.shared.store.list(&select, None, 0).await?;
+                let known = (default_of(&page.items), states(&page.items));
+                self.default_priority.insert(known).clone()
             }
-            let class = class(object.key().name.clone(), &object.body_tree());
-            if default.as_ref().is_none_or(|default| class.value < default.value) {
-                default = Some(class);
-            }
-        }
-        self.default_priority = Some(default.clone());
+        };
+        self.found(|| Fact::PriorityClasses(states));
         Ok(default)
     }
 
@@ -156,6 +219,27 @@ impl<'a> Facts<'a> {
         let newest = defaults.reduce(|a, b| if b.header().created > a.header().created { b } else { a });
         Ok(newest.map(|object| object.key().name.clone()))
     }
+}
+
+/// The global default with the lowest value.
+fn default_of(classes: &[Object]) -> Option<PriorityClass> {
+    let mut default: Option<PriorityClass> = None;
+    for object in classes {
+        // Nearly all classes are no default: look before decoding.
+        let text = std::str::from_utf8(object.body()).unwrap_or_default();
+        if !text.contains(r#""globalDefault":true"#) {
+            continue;
+        }
+        let class = class(object.key().name.clone(), &object.body_tree());
+        if default.as_ref().is_none_or(|default| class.value < default.value) {
+            default = Some(class);
+        }
+    }
+    default
+}
+
+fn revision(found: Option<&Live>) -> Revision {
+    found.map_or(Revision::ZERO, |live| live.revision())
 }
 
 pub(super) const PREEMPT: &str = "PreemptLowerPriority";

@@ -20,6 +20,7 @@ mod limits;
 mod managed;
 mod metadata;
 mod patched;
+pub(crate) mod prepared;
 mod quota;
 mod recent;
 mod removal;
@@ -53,6 +54,7 @@ pub(crate) use self::bootstrap::{make_absent, make_namespaces};
 #[cfg(any(feature = "rest", feature = "remote"))]
 pub(crate) use self::create::REVISION_SET;
 use self::definitions::Definitions;
+use self::prepared::Classes;
 use self::recent::Recent;
 use self::texts::Texts;
 use crate::quota::{Counting, Quotas};
@@ -106,6 +108,7 @@ struct Shared {
     has_accounts: bool,
     tokens: Option<Arc<dyn TokenSigner>>,
     quotas: Quotas,
+    classes: Classes,
 }
 
 /// What a [`LocalApi`] is made of.
@@ -179,6 +182,7 @@ impl LocalApiBuilder {
             has_accounts,
             tokens,
             quotas: Quotas::new(counting),
+            classes: Classes::default(),
         };
         LocalApi { shared: Arc::new(shared), user }
     }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use orch_core::{Key, Result, kind};
+use orch_core::{Env, Key, Result, kind};
 use serde_json::{Value, json};
 
 use super::batch::Of;
@@ -51,8 +51,7 @@ impl Of<'_> {
         let mounts = |tree: &Tree| tree.at(AUTOMOUNT).and_then(Value::as_bool);
         let own = account.as_object().and_then(mounts);
         if mounts(spec).or(own).unwrap_or(true) {
-            let name = format!("{VOLUME}{}", self.api.shared.env.name_suffix());
-            mount(spec, name);
+            mount(spec, || volume_name(&self.api.shared.env));
         }
         if spec.is_unset(PULL_SECRETS) && !account.list(PULL_SECRETS).is_empty() {
             spec.put(PULL_SECRETS, account.list(PULL_SECRETS).to_vec());
@@ -61,22 +60,40 @@ impl Of<'_> {
     }
 }
 
-/// Mounts a token into every container that has nothing there; a volume of that name is made if there is none yet.
-fn mount(spec: &mut Tree, new: String) {
+/// The name of a new volume with a token.
+pub(super) fn volume_name(env: &Env) -> String {
+    format!("{VOLUME}{}", env.name_suffix())
+}
+
+/// The name of the volume with the token of a pod, and how often it stands in its spec where the volume is mounted for it.
+pub(super) fn token_volume(spec: &Tree) -> Option<(&str, usize)> {
     let mut names = spec.list("volumes").iter().map(|volume| volume.text("name"));
-    let existing = names.find(|name| name.starts_with(VOLUME)).map(str::to_owned);
-    let (is_there, name) = (existing.is_some(), existing.unwrap_or(new));
-    let mut is_needed = false;
+    let name = names.find(|name| name.starts_with(VOLUME))?;
+    let containers = spec.list("initContainers").iter().chain(spec.list("containers"));
+    let mounts = containers.flat_map(|container| container.list("volumeMounts"));
+    Some((name, 1 + mounts.filter(|mount| mount.text("name") == name).count()))
+}
+
+/// Mounts a token into every container that has nothing there; a volume of a new name is made if there is none yet.
+fn mount(spec: &mut Tree, new: impl Fn() -> String) {
+    let is_bare = |container: &Tree| {
+        container.list("volumeMounts").iter().all(|mount| mount.text("mountPath") != MOUNT_PATH)
+    };
+    let mut containers =
+        spec.list("initContainers").iter().chain(spec.list("containers")).filter_map(Value::as_object);
+    if !containers.any(is_bare) {
+        return;
+    }
+    let existing = token_volume(spec).map(|(name, _)| name.to_owned());
+    let is_there = existing.is_some();
+    let name = existing.unwrap_or_else(new);
     for containers in ["initContainers", "containers"] {
-        for container in spec.objects_mut(containers) {
-            if container.list("volumeMounts").iter().all(|mount| mount.text("mountPath") != MOUNT_PATH) {
-                let mount = json!({"name": name, "readOnly": true, "mountPath": MOUNT_PATH});
-                container.make_list("volumeMounts").push(mount);
-                is_needed = true;
-            }
+        for container in spec.objects_mut(containers).filter(|container| is_bare(container)) {
+            let mount = json!({"name": name, "readOnly": true, "mountPath": MOUNT_PATH});
+            container.make_list("volumeMounts").push(mount);
         }
     }
-    if is_needed && !is_there {
+    if !is_there {
         spec.make_list("volumes").push(json!({"name": name, "projected": {"defaultMode": 420, "sources": [
             {"serviceAccountToken": {"expirationSeconds": TOKEN_SECS, "path": "token"}},
             {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},

@@ -7,6 +7,7 @@ mod evict;
 mod faults;
 mod kinds;
 mod patches;
+mod prepared;
 mod quota;
 mod service_account;
 mod subresources;

@@ -26,7 +26,7 @@ const WARN_SECS: i64 = 3607;
 const EXTENDED_SECS: i64 = 365 * 24 * 60 * 60;
 
 impl Of<'_> {
-    pub(super) async fn token(self, facts: &Facts<'_>) -> Result<Step> {
+    pub(super) async fn token(self, facts: &mut Facts<'_>) -> Result<Step> {
         let Some(signer) = self.api.shared.tokens.clone() else {
             return Err(self.not_allowed("token: the cluster has no key for tokens"));
         };
@@ -113,7 +113,7 @@ impl Of<'_> {
         &self,
         request: &Value,
         account: &Live,
-        facts: &Facts<'_>,
+        facts: &mut Facts<'_>,
         issuer: &str,
     ) -> Result<Claims> {
         let empty = Tree::new();
@@ -149,7 +149,7 @@ impl Of<'_> {
     }
 
     /// Binds a token to an object that is there.
-    async fn bind_to(&self, reference: &Value, bound: &mut Bound, facts: &Facts<'_>) -> Result<()> {
+    async fn bind_to(&self, reference: &Value, bound: &mut Bound, facts: &mut Facts<'_>) -> Result<()> {
         let (api_version, kind, name) =
             (reference.text("apiVersion"), reference.text("kind"), reference.text("name"));
         let own = &self.write.key;

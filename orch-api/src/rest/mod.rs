@@ -9,6 +9,7 @@
 //! makes it panic; what a client sends and is sent is bounded.
 
 mod access;
+mod again;
 mod bearer;
 mod body;
 mod call;

@@ -17,6 +17,7 @@ use orch_core::{Api, Env, PodLogs, User};
 use tokio::sync::Semaphore;
 
 use super::access::{self, Attributes, Authorizer, Caller, Masters};
+use super::again::Again;
 use super::bearer::Authenticator;
 use super::body::{self, Answer, Body, BodyError, Room};
 use super::call::Call;
@@ -86,6 +87,7 @@ pub(super) struct Shared {
     pub(super) metrics: Metrics,
     pub(super) lines: Lines,
     pub(super) room: Room,
+    pub(super) again: Again,
     in_flight: Semaphore,
 }
 
@@ -147,8 +149,20 @@ impl RestBuilder {
         let Self { api, env, authorizer, authenticator, logs, checks, in_flight } = self;
         let in_flight = Semaphore::new(in_flight);
         let (metrics, lines, room) = (Metrics::default(), Lines::default(), Room::default());
-        let shared =
-            Shared { api, env, authorizer, authenticator, logs, checks, metrics, lines, room, in_flight };
+        let again = Again::default();
+        let shared = Shared {
+            api,
+            env,
+            authorizer,
+            authenticator,
+            logs,
+            checks,
+            metrics,
+            lines,
+            room,
+            again,
+            in_flight,
+        };
         Rest { shared: Arc::new(shared), who: Who::Nobody }
     }
 }
@@ -222,6 +236,11 @@ impl Rest {
             headers.insert("audit-id", id);
         }
         response
+    }
+
+    #[cfg(test)]
+    pub(super) fn again(&self) -> &Again {
+        &self.shared.again
     }
 
     #[cfg(test)]

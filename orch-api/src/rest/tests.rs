@@ -1,6 +1,7 @@
 //! Whole requests against a server over a store in memory, in virtual time.
 
 mod access;
+mod again;
 mod custom;
 mod documents;
 mod forms;

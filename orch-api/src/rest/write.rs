@@ -3,6 +3,7 @@
 //! It reads bodies and words answers; what a write does is the Api's. Invariant: a body that does not decode writes nothing.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use orch_core::{
@@ -12,6 +13,7 @@ use orch_core::{
 use serde_json::{Map, Value};
 
 use super::access::{self, Attributes};
+use super::again::Form;
 use super::body::Answer;
 use super::call::{Call, api_version};
 use super::decode::{Decoded, decode, decode_patch, typeless, unrecognized};
@@ -150,6 +152,9 @@ fn go_package(group: &str) -> &str {
 /// Leaves out owners that stand there twice, and says so (`dedupOwnerReferences` of `endpoints/handlers/rest.go`).
 fn told_twice(tree: &mut Value) -> Option<String> {
     let owners = tree.get_mut("metadata")?.get_mut("ownerReferences")?.as_array_mut()?;
+    if owners.len() < 2 {
+        return None;
+    }
     let (mut seen, mut twice) = (HashSet::new(), Vec::new());
     owners.retain(|owner| {
         let is_new = seen.insert(owner.to_string());
@@ -190,8 +195,20 @@ fn said(mut options: WriteOptions) -> WriteOptions {
 
 pub(super) async fn create(mut call: Call, part: Subresource, body: Bytes) -> Answer {
     let options = write_options(&call.request.query, &call.request.headers, Writing::Create)?;
-    let tree = object(&mut call, part, &body, options.field_validation)?;
     let is_whole = part == Subresource::None;
+    if is_whole && let Some((form, tree, name)) = call.shared.again.find(&call, &body) {
+        return create_again(call, &form, (tree, name), options).await;
+    }
+    let tree = object(&mut call, part, &body, options.field_validation)?;
+    // Who wishes to hear of no fault is not told whether there was one.
+    let is_sound = call.warnings.is_empty() && options.field_validation != FieldValidation::Ignore;
+    if is_whole
+        && is_sound
+        && let Some((form, shared)) = call.shared.again.learn(&call, &body, &tree)
+    {
+        let name = tree.object_at("metadata").map_or("", |metadata| metadata.text("name"));
+        return create_again(call, &form, (shared, name), options).await;
+    }
     let name = tree.object_at("metadata").map_or("", |metadata| metadata.text("name"));
     let key = if is_whole { call.named(name) } else { call.key() };
     if is_whole {
@@ -221,6 +238,22 @@ pub(super) async fn create(mut call: Call, part: Subresource, body: Bytes) -> An
         return Ok(output::warn(&call, super::body::tree(201, call.form.encoding, &live.tree())));
     }
     Ok(super::body::status(&Status::done(201)))
+}
+
+/// Creates one of many objects that a client makes of one form.
+async fn create_again(
+    mut call: Call,
+    form: &Form,
+    (tree, name): (Arc<Value>, &str),
+    options: WriteOptions,
+) -> Answer {
+    let mut write = Write::create(call.named(name), tree);
+    write.options = said(options);
+    let live = grants::write(&call, write, Doing::Write).await?;
+    let kind = call.info.kind;
+    let of = |object: &Value| warnings::of(kind, object, Act::Create);
+    call.warnings.extend(form.warnings(live.tree_at_hand().as_deref(), of));
+    output::object(&call, 201, live.object())
 }
 
 pub(super) async fn update(mut call: Call, part: Subresource, body: Bytes) -> Answer {

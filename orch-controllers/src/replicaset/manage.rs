@@ -45,11 +45,13 @@ pub(super) fn plan(observed: &Observed) -> Plan {
 fn create(observed: &Observed, mut plan: Plan, count: usize) -> Plan {
     let set = &observed.row.object;
     let spec: Value = set.part_to(Part::Spec).unwrap_or(Value::Null);
-    let owner = observed.parent.reference();
+    // They differ in their names only: the Api works out once what they have in common.
+    let pod = template::pod(&spec["template"], &set.key().namespace, &observed.parent.reference());
+    let pod = Arc::new(pod);
     for name in observed.names.iter().take(count) {
         let key = set.key().sibling(kind::PODS, name.as_str());
         plan = told(plan, observed, "SuccessfulCreate", format!("Created pod: {name}"));
-        plan = plan.write(Write::create(key.clone(), template::pod(&spec["template"], &key, &owner)));
+        plan = plan.write(Write::create(key, Arc::clone(&pod)));
     }
     plan
 }

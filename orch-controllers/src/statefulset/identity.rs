@@ -40,7 +40,8 @@ pub(super) fn pod(
     let set = parent.object.key();
     let name = pod_name(&set.name, ordinal);
     let key = set.sibling(orch_core::kind::PODS, name.as_str());
-    let mut pod = template::pod(template, &key, &parent.reference());
+    let mut pod = template::pod(template, &key.namespace, &parent.reference());
+    pod["metadata"]["name"] = json!(name);
     set_label(&mut pod, POD_NAME, &name);
     set_label(&mut pod, POD_INDEX, &ordinal.to_string());
     set_label(&mut pod, REVISION, revision);

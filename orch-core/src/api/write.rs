@@ -156,7 +156,8 @@ impl Write {
         }
     }
 
-    /// Creates the object.
+    /// Creates the object. Whoever makes many from one tree shares it and leaves the name to the key, or to `generateName`: an
+    /// Api may work out once what is the same for all of them.
     #[must_use]
     pub fn create(key: Key, tree: impl Into<Arc<Value>>) -> Self {
         Self::new(key, Verb::Create(tree.into()))

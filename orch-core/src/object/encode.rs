@@ -14,7 +14,7 @@ use crate::Revision;
 const KEPT_BYTES: usize = 64 << 10;
 
 /// Writes bytes and keeps exactly those: a body lives long, so no byte is to spare in it.
-fn exact(write: impl FnOnce(&mut Vec<u8>)) -> Arc<[u8]> {
+pub(super) fn exact(write: impl FnOnce(&mut Vec<u8>)) -> Arc<[u8]> {
     thread_local!(static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) });
     let mut out = BUFFER.take();
     out.clear();

@@ -136,6 +136,23 @@ impl Live {
         }
     }
 
+    /// The object as a tree, if it is at hand.
+    ///
+    /// ```
+    /// # use orch_core::{Live, Object, Registry, kind};
+    /// # use serde_json::json;
+    /// # let info = Registry::built_in().get(kind::CONFIG_MAPS).unwrap();
+    /// # let tree = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "b"}});
+    /// # let object = Object::encode(&info, &tree).unwrap();
+    /// let live = Live::shared(object);
+    /// assert_eq!(live.tree_at_hand(), None);
+    /// assert_eq!(live.tree(), live.tree_at_hand().unwrap());
+    /// ```
+    #[must_use]
+    pub fn tree_at_hand(&self) -> Option<Arc<Value>> {
+        self.trees.as_ref()?.whole.get().map(Arc::clone)
+    }
+
     /// One part as a tree; decodes no more than that part, and nothing when a tree is at hand.
     ///
     /// # Panics
