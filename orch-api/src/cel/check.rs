@@ -5,8 +5,9 @@
 //! for every object.
 
 use super::Fault;
+use super::messages;
 use super::parse::{Access, Binding, Each, Expr, Kind, Literal, Node};
-use super::signatures::{called, library_of};
+use super::signatures::{JSON_PATCH_LIBRARY, called, library_of};
 use super::value::{type_named, unescaped};
 use crate::custom::schema::{More, Schema, Type};
 
@@ -22,6 +23,8 @@ pub(crate) enum Ty<'s> {
     /// An object with named fields.
     Object(&'s Schema, Root),
     Optional(Box<Ty<'s>>),
+    /// What an expression makes, by the name of its type.
+    Message(String),
 }
 
 /// Whether an object has a version, a kind and metadata that its schema need not name.
@@ -75,14 +78,16 @@ impl<'s> Ty<'s> {
             (Self::List(a), Ty::List(b)) => a.may_be(b),
             (Self::Map(a), Ty::Map(b)) => a.may_be(b),
             (Self::Optional(a), Ty::Optional(b)) => a.may_be(b),
+            (Self::Message(a), Ty::Message(b)) => a == b,
             (Self::Object(..) | Self::Map(_), Ty::Object(..) | Ty::Map(_)) => true,
             _ => false,
         }
     }
 
-    fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         match self {
             Self::Any => "dyn".to_owned(),
+            Self::Message(name) => name.clone(),
             Self::Plain(name) => (*name).to_owned(),
             Self::List(item) => format!("list({})", item.name()),
             Self::Map(values) => format!("map(string, {})", values.name()),
@@ -101,8 +106,12 @@ impl<'s> Ty<'s> {
 }
 
 /// The type of an expression over names with these types, and whether it looks at `oldSelf`.
-pub(super) fn check<'s>(node: &Node, names: Vec<(String, Ty<'s>)>) -> Result<(Ty<'s>, bool), Fault> {
-    let mut walk = Walk { names, uses_old: false };
+pub(super) fn check<'s>(
+    node: &Node,
+    names: Vec<(String, Ty<'s>)>,
+    makes: Makes,
+) -> Result<(Ty<'s>, bool), Fault> {
+    let mut walk = Walk { names, makes, uses_old: false };
     let ty = walk.ty(node)?;
     Ok((ty, walk.uses_old))
 }
@@ -113,8 +122,17 @@ pub(super) fn names_of<'s>(this: &Ty<'s>, is_optional: bool) -> Vec<(String, Ty<
     vec![("self".to_owned(), this.clone()), ("oldSelf".to_owned(), old)]
 }
 
+/// What an expression can make besides values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Makes {
+    Values,
+    /// Objects and patches of them.
+    Messages,
+}
+
 struct Walk<'s> {
     names: Vec<(String, Ty<'s>)>,
+    makes: Makes,
     uses_old: bool,
 }
 
@@ -155,6 +173,14 @@ impl<'s> Walk<'s> {
                 }
                 Ok(Ty::Map(Box::new(Ty::Any)))
             }
+            Expr::Message(name, fields) => {
+                let message = messages::made(node.at, name, self.makes == Makes::Messages)?;
+                for field in fields {
+                    let given = self.ty(&field.value)?;
+                    messages::takes(name, field, &given)?;
+                }
+                Ok(message)
+            }
             Expr::And(all) => self.logic(node.at, "_&&_", all),
             Expr::Or(all) => self.logic(node.at, "_||_", all),
             Expr::Cond(parts) => {
@@ -164,7 +190,7 @@ impl<'s> Walk<'s> {
                 if !condition_ty.may_be(&Ty::BOOL) || !yes.may_be(&no) {
                     return Err(no_overload(node.at, "_?_:_", &[&condition_ty, &yes, &no]));
                 }
-                Ok(if matches!(yes, Ty::Any) { no } else { yes })
+                Ok(messages::either(&yes, &no))
             }
             Expr::Binary(operator, both) => {
                 let (left, right) = (self.ty(&both[0])?, self.ty(&both[1])?);
@@ -246,7 +272,8 @@ impl<'s> Walk<'s> {
     }
 
     fn call(&mut self, at: usize, name: &str, target: Option<&Node>, arguments: &[Node]) -> Found<'s> {
-        let library = library_of(target, name);
+        let is_there = |library: &&str| *library != JSON_PATCH_LIBRARY || self.makes == Makes::Messages;
+        let library = library_of(target, name).filter(is_there);
         let mut types = Vec::with_capacity(arguments.len() + 1);
         let target = target.filter(|_| library.is_none());
         if let Some(target) = target {
@@ -346,6 +373,7 @@ fn field<'s>(target: &Ty<'s>, name: &str, at: usize) -> Found<'s> {
         Ty::Any => Ok(Ty::Any),
         Ty::Map(values) => Ok((**values).clone()),
         Ty::Optional(inner) => field(inner, name, at),
+        Ty::Message(message) => messages::field(message, name, at),
         Ty::Object(_, Root::Metadata) => match name {
             "name" | "generateName" => Ok(Ty::TEXT),
             _ => undefined(),
@@ -401,7 +429,7 @@ pub(super) fn binary<'s>(at: usize, operator: &str, left: &Ty<'s>, right: &Ty<'s
                 Ok(if other.is_plain(&NUMBERS) { other.clone() } else { Ty::Any })
             }
             (Ty::List(a), Ty::List(b)) if operator == "+" => {
-                Ok(Ty::List(Box::new(if a.may_be(b) { (**a).clone() } else { Ty::Any })))
+                Ok(Ty::List(Box::new(if a.may_be(b) { messages::either(a, b) } else { Ty::Any })))
             }
             (Ty::Plain(a), Ty::Plain(b)) => sum(operator, a, b).map_or_else(wrong, |ty| Ok(Ty::Plain(ty))),
             _ => wrong(),

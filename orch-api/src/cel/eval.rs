@@ -89,6 +89,8 @@ pub(super) fn eval<'v>(node: &'v Node, scope: &mut Scope<'v>) -> Answer<'v> {
             Ok(Val::list(items))
         }
         Expr::Map(entries) => map(entries, scope),
+        // The check lets none through to where something is evaluated.
+        Expr::Message(name, _) => Err(Stop::new(format!("unknown type: {name}"))),
         Expr::And(all) => logic(all, false, scope),
         Expr::Or(all) => logic(all, true, scope),
         Expr::Cond(parts) => {

@@ -14,6 +14,7 @@ mod lex;
 mod library;
 mod lists;
 mod macros;
+mod messages;
 mod named_formats;
 mod parse;
 mod semver;
@@ -22,6 +23,7 @@ mod signatures;
 mod tests;
 mod value;
 
+use check::Makes;
 pub(crate) use check::{Root, Ty};
 pub(crate) use cost::most_elements;
 pub(crate) use value::{RESERVED, Val};
@@ -29,6 +31,7 @@ pub(crate) use value::{RESERVED, Val};
 use serde_json::Value;
 
 use self::eval::Scope;
+use self::messages::{JSON_PATCH, OBJECT};
 use self::parse::{Expr, Node};
 use crate::custom::schema::Schema;
 
@@ -82,7 +85,8 @@ impl Program {
     ) -> Result<Self, String> {
         let node = parse::parse(text).map_err(|fault| fault.shown(text))?;
         let names = check::names_of(this, is_optional);
-        let (found, uses_old) = check::check(&node, names).map_err(|fault| fault.shown(text))?;
+        let (found, uses_old) =
+            check::check(&node, names, Makes::Values).map_err(|fault| fault.shown(text))?;
         if !found.may_be(expected) {
             return Err(String::new());
         }
@@ -114,6 +118,10 @@ pub(crate) enum Expected {
     Text,
     /// A text, or null for none.
     TextOrNull,
+    /// A list of operations on an object.
+    JsonPatch,
+    /// A part of an object that is applied to it.
+    ApplyConfiguration,
     Any,
 }
 
@@ -121,7 +129,9 @@ pub(crate) enum Expected {
 pub(crate) fn refused(text: &str, names: &[&str], expected: Expected) -> Option<String> {
     let names = names.iter().map(|name| ((*name).to_owned(), Ty::Any)).collect();
     let node = parse::parse(text);
-    let checked = node.and_then(|node| check::check(&node, names).map(|(ty, _)| (node, ty)));
+    let is_patch = matches!(expected, Expected::JsonPatch | Expected::ApplyConfiguration);
+    let makes = if is_patch { Makes::Messages } else { Makes::Values };
+    let checked = node.and_then(|node| check::check(&node, names, makes).map(|(ty, _)| (node, ty)));
     let (node, ty) = match checked {
         Ok(found) => found,
         Err(fault) => return Some(format!("compilation failed: {}", fault.shown(text))),
@@ -129,8 +139,14 @@ pub(crate) fn refused(text: &str, names: &[&str], expected: Expected) -> Option<
     // Of what stands in an object nobody knows the type, and that is not the type that is wanted.
     let is =
         |wanted: &Ty<'_>| if matches!(ty, Ty::Any) { !is_of_an_object(&node) } else { ty.may_be(wanted) };
+    let message = |name: &str| Ty::Message(name.to_owned());
     let (fits, what) = match expected {
         Expected::Any => return None,
+        Expected::JsonPatch => (
+            makes_a(&node, &ty, &Ty::List(Box::new(message(JSON_PATCH)))),
+            "must evaluate to list(JSONPatch)",
+        ),
+        Expected::ApplyConfiguration => (makes_a(&node, &ty, &message(OBJECT)), "must evaluate to Object"),
         Expected::Bool => (is(&Ty::BOOL), "must evaluate to bool"),
         Expected::Text => (is(&Ty::TEXT), "must evaluate to string"),
         Expected::TextOrNull => {
@@ -138,6 +154,11 @@ pub(crate) fn refused(text: &str, names: &[&str], expected: Expected) -> Option<
         }
     };
     (!fits).then(|| what.to_owned())
+}
+
+/// Whether an expression is of exactly that type. Variables may be of any.
+fn makes_a(node: &Node, ty: &Ty<'_>, wanted: &Ty<'_>) -> bool {
+    ty.name() == wanted.name() || ty.may_be(wanted) && messages::names(node, "variables")
 }
 
 /// Whether an expression only looks into an object of any kind. Variables and what is known of a request have types.

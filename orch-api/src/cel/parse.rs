@@ -4,6 +4,7 @@
 
 use super::Fault;
 use super::lex::{Token, tokens};
+use super::messages::{self, Set};
 
 /// Levels of an expression: evaluating it recurses as deep.
 pub(super) const MAX_DEPTH: usize = 48;
@@ -29,6 +30,8 @@ pub(super) enum Expr {
     Call(String, Option<Box<Node>>, Vec<Node>),
     List(Vec<Node>),
     Map(Vec<(Node, Node)>),
+    /// `Object.spec{replicas: 3}`
+    Message(String, Vec<Set>),
     /// Any number of them.
     And(Vec<Node>),
     Or(Vec<Node>),
@@ -263,10 +266,32 @@ impl Parser {
                 let index = self.expression()?;
                 self.expect("]")?;
                 node = self.node(at, Expr::Index(Box::new(node), Box::new(index), Access::Plain))?;
+            } else if let Some(name) = messages::name_of(&node.expr).filter(|_| self.takes("{")) {
+                let fields = self.fields()?;
+                node = self.node(at, Expr::Message(name, fields))?;
             } else {
                 return Ok(node);
             }
         }
+    }
+
+    /// The fields of a message up to its bracket.
+    fn fields(&mut self) -> Result<Vec<Set>, Fault> {
+        let mut all = Vec::new();
+        while !self.takes("}") {
+            if !all.is_empty() {
+                self.expect(",")?;
+                if self.takes("}") {
+                    break;
+                }
+            }
+            let is_optional = self.takes("?");
+            let name = self.name()?;
+            let at = self.at();
+            self.expect(":")?;
+            all.push(Set { at, name, is_optional, value: self.expression()? });
+        }
+        Ok(all)
     }
 
     /// Expressions up to a bracket; the last may have a comma behind it.
@@ -374,6 +399,7 @@ impl Expr {
             Self::Call(_, target, arguments) => Box::new(target.as_deref().into_iter().chain(arguments)),
             Self::List(all) | Self::And(all) | Self::Or(all) => Box::new(all.iter()),
             Self::Map(entries) => Box::new(entries.iter().flat_map(|(key, value)| [key, value])),
+            Self::Message(_, fields) => Box::new(fields.iter().map(|field| &field.value)),
             Self::Cond(all) => Box::new(all.iter()),
             Self::Binary(_, both) | Self::Bind(_, both, _) => Box::new(both.iter()),
             Self::Each(each) => Box::new([&each.range, &each.body].into_iter().chain(each.filter.as_ref())),

@@ -7,6 +7,8 @@ use super::parse::{Expr, Node};
 pub(super) const QUANTITY: Ty<'static> = Ty::Plain("kubernetes.Quantity");
 pub(super) const SEMVER: Ty<'static> = Ty::Plain("kubernetes.Semver");
 pub(super) const FORMAT: Ty<'static> = Ty::Plain("kubernetes.NamedFormat");
+/// Only expressions that make patches have it.
+pub(super) const JSON_PATCH_LIBRARY: &str = "jsonpatch";
 const URL: Ty<'static> = Ty::Plain("kubernetes.URL");
 const IP: Ty<'static> = Ty::Plain("net.IP");
 const CIDR: Ty<'static> = Ty::Plain("net.CIDR");
@@ -45,7 +47,10 @@ pub(super) fn called<'s>(name: &str, types: &[&Ty<'s>], is_method: bool, at: usi
 /// The library that stands before the dot of a call, if it has that function; else what stands there is a value.
 pub(super) fn library_of<'n>(target: Option<&'n Node>, name: &str) -> Option<&'n str> {
     let Expr::Name(library) = &target?.expr else { return None };
-    let may_be = matches!(library.as_str(), "optional" | "sets" | "strings" | "ip" | "lists" | "format");
+    let may_be = matches!(
+        library.as_str(),
+        "optional" | "sets" | "strings" | "ip" | "lists" | "format" | JSON_PATCH_LIBRARY
+    );
     (may_be && answer_of(&format!("{library}.{name}")).is_some()).then_some(library)
 }
 
@@ -85,8 +90,10 @@ fn answer_of(name: &str) -> Option<Ty<'static>> {
         | "sets.intersects"
         | "ip.isCanonical" => Ty::BOOL,
         "string" | "lowerAscii" | "upperAscii" | "trim" | "charAt" | "substring" | "replace" | "join"
-        | "find" | "getScheme" | "getHost" | "getHostname" | "getPort" | "getEscapedPath" | "format"
-        | "strings.quote" => Ty::TEXT,
+        | "find" | "getScheme" | "getHost" | "getHostname" | "getPort" | "getEscapedPath" | "format" => {
+            Ty::TEXT
+        }
+        "strings.quote" | "jsonpatch.escapeKey" => Ty::TEXT,
         "bytes" => Ty::Plain("bytes"),
         "timestamp" => Ty::Plain("timestamp"),
         "duration" => Ty::Plain("duration"),

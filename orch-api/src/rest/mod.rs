@@ -14,6 +14,7 @@ mod bearer;
 mod body;
 mod call;
 mod connection;
+mod create;
 mod decode;
 mod delete;
 mod discovery;

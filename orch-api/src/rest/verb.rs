@@ -18,7 +18,7 @@ use super::query::Query;
 use super::service::{Seen, Shared};
 use super::status::Status;
 use super::target::ResourceTarget;
-use super::{delete, discovery, log, negotiate, read, scale, table, watch, write};
+use super::{create, delete, discovery, log, negotiate, read, scale, table, watch, write};
 use crate::convert;
 use crate::custom::CustomKind;
 
@@ -220,7 +220,7 @@ where
         (Do::DeleteCollection, _) => {
             Box::pin(with(shared, body, |body| delete::collection(call, body))).await
         }
-        (Do::Create, _) => Box::pin(with(shared, body, |body| write::create(call, part, body))).await,
+        (Do::Create, _) => Box::pin(with(shared, body, |body| create::create(call, part, body))).await,
         (Do::Update, _) => Box::pin(with(shared, body, |body| write::update(call, part, body))).await,
         (Do::Patch, _) => Box::pin(with(shared, body, |body| write::patch(call, part, body))).await,
     }

@@ -279,7 +279,7 @@ fn match_conditions(list: &At<'_, '_>, params: bool) {
             expression.required("");
         }
         let known = Names { params, authorizer: true, variables: false };
-        expressions::compiles(&expression, known, Expected::Bool);
+        expressions::compiles_trimmed(&expression, known, Expected::Bool);
         name.required_name(names::qualified_name);
         if !name.is_empty() && !seen.insert(name.text()) {
             name.duplicate();

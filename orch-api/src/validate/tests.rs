@@ -9,6 +9,7 @@ mod extensions;
 mod golden;
 mod kinds;
 mod more;
+mod mutations;
 mod pod;
 mod status;
 mod total;

@@ -170,6 +170,10 @@ impl<'s> Walk<'s> {
             Expr::Call(name, target, arguments) => self.call(name, target.as_deref(), arguments),
             Expr::List(items) => self.list(items),
             Expr::Map(entries) => self.map(entries),
+            Expr::Message(_, fields) => {
+                let cost = fields.iter().map(|field| self.node(&field.value).0);
+                (cost.fold(1, u64::saturating_add), Known::made(Ty::Any))
+            }
             Expr::And(all) | Expr::Or(all) => {
                 let cost = all.iter().fold(0_u64, |sum, one| sum.saturating_add(self.node(one).0));
                 (cost, Known::made(Ty::BOOL))

@@ -1,9 +1,8 @@
 //! Expressions of policies and of conditions: whether they compile (`admission/plugin/cel/compile.go`).
 //!
-//! What they look at has any type here: what a request or an object does not have is found when an expression is asked. Not
-//! judged: expressions that make patches, which name types of objects.
+//! What they look at has any type here: what a request or an object does not have is found when an expression is asked.
 
-use super::super::at::At;
+use super::super::at::{At, quote};
 use crate::cel::{Expected, refused};
 
 /// What an expression may name besides the request and its objects.
@@ -28,5 +27,15 @@ pub(super) fn compiles(expression: &At<'_, '_>, names: Names, expected: Expected
         && let Some(why) = refused(expression.text(), &names.all(), expected)
     {
         expression.invalid_text(why);
+    }
+}
+
+/// The same of an expression whose blanks around it are left out before anything else.
+pub(super) fn compiles_trimmed(expression: &At<'_, '_>, names: Names, expected: Expected) {
+    let text = expression.text().trim();
+    if !text.is_empty()
+        && let Some(why) = refused(text, &names.all(), expected)
+    {
+        expression.invalid_as(quote(text), why);
     }
 }

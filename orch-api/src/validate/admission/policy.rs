@@ -10,7 +10,7 @@ use super::super::common::conditions;
 use super::super::meta::{self, Change};
 use super::super::rules::{self, Seen};
 use super::super::same::same;
-use super::expressions::{Names, compiles};
+use super::expressions::{Names, compiles, compiles_trimmed};
 use super::{FAILURE_POLICIES, MATCH_POLICIES, REINVOCATION, match_conditions, rule_with_operations};
 use crate::cel::Expected;
 
@@ -240,15 +240,18 @@ fn mutating_spec(spec: &At<'_, '_>, judge_conditions: bool) {
     if mutations.is_empty() {
         mutations.required("mutations must contain at least one item");
     }
-    mutations.items().for_each(|one| mutation(&one));
+    let names = names_of(spec);
+    mutations.items().for_each(|one| mutation(&one, names));
     spec.field("reinvocationPolicy").required_one_of(REINVOCATION);
 }
 
-fn mutation(one: &At<'_, '_>) {
+fn mutation(one: &At<'_, '_>, names: Names) {
     let kind = one.field("patchType");
-    let (wanted, other, of) = match kind.text() {
-        "JSONPatch" => ("jsonPatch", "applyConfiguration", "JSONPatch"),
-        "ApplyConfiguration" => ("applyConfiguration", "jsonPatch", "ApplyConfiguration"),
+    let (wanted, other, of, expected) = match kind.text() {
+        "JSONPatch" => ("jsonPatch", "applyConfiguration", "JSONPatch", Expected::JsonPatch),
+        "ApplyConfiguration" => {
+            ("applyConfiguration", "jsonPatch", "ApplyConfiguration", Expected::ApplyConfiguration)
+        }
         "" => return kind.required(""),
         _ => return kind.unsupported(&["ApplyConfiguration", "JSONPatch"]),
     };
@@ -258,6 +261,7 @@ fn mutation(one: &At<'_, '_>) {
     } else if patch.get_text("expression").trim().is_empty() {
         patch.field("expression").required("");
     }
+    compiles_trimmed(&patch.field("expression"), names, expected);
     if one.has(other) {
         let shown = quote(&format!("{{{other}}}"));
         one.field(other).invalid_as(shown, format!("must not be specified when patchType is {of}"));

@@ -196,7 +196,7 @@ fn admission() -> Vec<(Kind, Value)> {
             kind::MUTATING_ADMISSION_POLICIES,
             json!({"spec": {
                 "failurePolicy": "Fail", "matchConstraints": resources, "reinvocationPolicy": "Never",
-                "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": "[]"}}],
+                "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": "[JSONPatch{op: 'remove', path: '/spec/hostname'}]"}}],
             }}),
         ),
         (kind::MUTATING_ADMISSION_POLICY_BINDINGS, json!({"spec": {"policyName": "a"}})),

@@ -1,0 +1,93 @@
+//! Messages: objects with a type that an expression makes, `Object.spec{replicas: 3}`
+//! (`apiserver/pkg/cel/mutation/{typeresolver,jsonpatch}.go`, `mutation/dynamic/objects.go`).
+//!
+//! Only expressions that make patches know some. Of an object at a path nothing is known: it has every field. Not the values:
+//! no such expression is evaluated yet.
+
+use super::Fault;
+use super::check::{Found, Ty};
+use super::parse::{Expr, Node};
+
+/// The type of a whole object, as an apply configuration is one.
+pub(super) const OBJECT: &str = "Object";
+
+/// The type of one operation of a JSON patch.
+pub(super) const JSON_PATCH: &str = "JSONPatch";
+
+/// A field that is set in a message.
+#[derive(Clone, Debug)]
+pub(super) struct Set {
+    /// Where its colon is.
+    pub(super) at: usize,
+    pub(super) name: String,
+    /// Whether its value is an optional: then it may stay unset.
+    pub(super) is_optional: bool,
+    pub(super) value: Node,
+}
+
+/// The name that an expression spells, if it is one: `Object.spec`.
+pub(super) fn name_of(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Name(name) => Some(name.clone()),
+        Expr::Select(target, name, super::parse::Access::Plain) => {
+            Some(format!("{}.{name}", name_of(&target.expr)?))
+        }
+        _ => None,
+    }
+}
+
+fn is_known(name: &str) -> bool {
+    name == JSON_PATCH
+        || name == OBJECT
+        || name.strip_prefix(OBJECT).is_some_and(|rest| rest.starts_with('.'))
+}
+
+/// The type of a message that is made.
+pub(super) fn made<'s>(at: usize, name: &str, are_known: bool) -> Found<'s> {
+    if are_known && is_known(name) {
+        return Ok(Ty::Message(name.to_owned()));
+    }
+    Err(Fault::new(at, format!("undeclared reference to '{name}' (in container '')")))
+}
+
+/// The type of a field of a message.
+pub(super) fn field<'s>(message: &str, name: &str, at: usize) -> Found<'s> {
+    match (message, name) {
+        (JSON_PATCH, "op" | "path" | "from") => Ok(Ty::TEXT),
+        (JSON_PATCH, "value") => Ok(Ty::Any),
+        (JSON_PATCH, _) => Err(Fault::new(at, format!("undefined field '{name}'"))),
+        _ => Ok(Ty::Any),
+    }
+}
+
+/// Checks that a field takes a value of that type.
+pub(super) fn takes(message: &str, set: &Set, given: &Ty<'_>) -> Result<(), Fault> {
+    let wanted = field(message, &set.name, set.at)?;
+    let given = match given {
+        Ty::Optional(inner) if set.is_optional => inner,
+        other => other,
+    };
+    if given.may_be(&wanted) {
+        return Ok(());
+    }
+    let (name, wanted, given) = (&set.name, wanted.name(), given.name());
+    Err(Fault::new(
+        set.at,
+        format!("expected type of field '{name}' is '{wanted}' but provided type is '{given}'"),
+    ))
+}
+
+/// The type of what is one of two, of which one may say less: the empty list is a list of anything.
+pub(super) fn either<'s>(a: &Ty<'s>, b: &Ty<'s>) -> Ty<'s> {
+    match (a, b) {
+        (Ty::Any, other) => other.clone(),
+        (Ty::List(a), Ty::List(b)) => Ty::List(Box::new(either(a, b))),
+        (a, _) => a.clone(),
+    }
+}
+
+/// Whether an expression names that.
+pub(super) fn names(node: &Node, name: &str) -> bool {
+    matches!(&node.expr, Expr::Name(found) if found == name)
+        || node.expr.children().any(|child| names(child, name))
+}
