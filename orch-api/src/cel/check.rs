@@ -96,6 +96,17 @@ impl<'s> Ty<'s> {
         }
     }
 
+    /// By the name with which it is declared.
+    pub(super) fn declared(&self) -> String {
+        match self {
+            Self::Plain("null") => "null_type".to_owned(),
+            Self::Plain("timestamp") => "google.protobuf.Timestamp".to_owned(),
+            Self::Plain("duration") => "google.protobuf.Duration".to_owned(),
+            Self::List(item) => format!("list({})", item.declared()),
+            other => other.name(),
+        }
+    }
+
     pub(super) fn is_plain(&self, names: &[&str]) -> bool {
         match self {
             Self::Any => true,
@@ -190,11 +201,13 @@ impl<'s> Walk<'s> {
                 if !condition_ty.may_be(&Ty::BOOL) || !yes.may_be(&no) {
                     return Err(no_overload(node.at, "_?_:_", &[&condition_ty, &yes, &no]));
                 }
-                Ok(messages::either(&yes, &no))
+                Ok(messages::either((&yes, &parts[1]), (&no, &parts[2])))
             }
             Expr::Binary(operator, both) => {
                 let (left, right) = (self.ty(&both[0])?, self.ty(&both[1])?);
-                binary(node.at, operator, &left, &right)
+                let sum = binary(node.at, operator, &left, &right)?;
+                let is_list = *operator == "+" && matches!(sum, Ty::List(_));
+                Ok(if is_list { messages::either((&left, &both[0]), (&right, &both[1])) } else { sum })
             }
             Expr::Not(inner) => {
                 let inner = self.ty(inner)?;
@@ -312,9 +325,7 @@ pub(super) fn indexed<'s>(target: &Ty<'s>, index: &Ty<'s>, access: Access, at: u
 
 /// The type of a list of such elements.
 pub(super) fn list_of<'s>(types: &[Ty<'s>]) -> Ty<'s> {
-    let first = types.first().cloned().unwrap_or(Ty::Any);
-    let is_one = types.iter().all(|ty| ty.may_be(&first));
-    Ty::List(Box::new(if is_one { first } else { Ty::Any }))
+    Ty::List(Box::new(messages::element(types)))
 }
 
 /// The types that a macro gives its names: of what one name stands for, or of a place or key and its value.
@@ -429,7 +440,7 @@ pub(super) fn binary<'s>(at: usize, operator: &str, left: &Ty<'s>, right: &Ty<'s
                 Ok(if other.is_plain(&NUMBERS) { other.clone() } else { Ty::Any })
             }
             (Ty::List(a), Ty::List(b)) if operator == "+" => {
-                Ok(Ty::List(Box::new(if a.may_be(b) { messages::either(a, b) } else { Ty::Any })))
+                Ok(Ty::List(Box::new(if a.may_be(b) { (**a).clone() } else { Ty::Any })))
             }
             (Ty::Plain(a), Ty::Plain(b)) => sum(operator, a, b).map_or_else(wrong, |ty| Ok(Ty::Plain(ty))),
             _ => wrong(),

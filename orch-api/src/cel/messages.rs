@@ -62,11 +62,8 @@ pub(super) fn field<'s>(message: &str, name: &str, at: usize) -> Found<'s> {
 
 /// Checks that a field takes a value of that type.
 pub(super) fn takes(message: &str, set: &Set, given: &Ty<'_>) -> Result<(), Fault> {
-    let wanted = field(message, &set.name, set.at)?;
-    let given = match given {
-        Ty::Optional(inner) if set.is_optional => inner,
-        other => other,
-    };
+    let of_field = field(message, &set.name, set.at)?;
+    let wanted = if set.is_optional { Ty::Optional(Box::new(of_field)) } else { of_field };
     if given.may_be(&wanted) {
         return Ok(());
     }
@@ -77,17 +74,32 @@ pub(super) fn takes(message: &str, set: &Set, given: &Ty<'_>) -> Result<(), Faul
     ))
 }
 
-/// The type of what is one of two, of which one may say less: the empty list is a list of anything.
-pub(super) fn either<'s>(a: &Ty<'s>, b: &Ty<'s>) -> Ty<'s> {
+/// The type of what is one of two, which may be each other.
+pub(super) fn either<'s>((a, left): (&Ty<'s>, &Node), (b, right): (&Ty<'s>, &Node)) -> Ty<'s> {
+    match (&left.expr, &right.expr) {
+        // A list of nothing is one of anything.
+        (Expr::List(none), _) if none.is_empty() => b.clone(),
+        (_, Expr::List(none)) if none.is_empty() => a.clone(),
+        _ => joined(a, b),
+    }
+}
+
+/// Of what may be anything, a message is no more known to be one.
+fn joined<'s>(a: &Ty<'s>, b: &Ty<'s>) -> Ty<'s> {
     match (a, b) {
-        (Ty::Any, other) => other.clone(),
-        (Ty::List(a), Ty::List(b)) => Ty::List(Box::new(either(a, b))),
+        (Ty::Any, other) | (other, Ty::Any) => match other {
+            Ty::Message(_) | Ty::List(_) => Ty::Any,
+            other => other.clone(),
+        },
+        (Ty::List(a), Ty::List(b)) => Ty::List(Box::new(if a.may_be(b) { joined(a, b) } else { Ty::Any })),
         (a, _) => a.clone(),
     }
 }
 
-/// Whether an expression names that.
-pub(super) fn names(node: &Node, name: &str) -> bool {
-    matches!(&node.expr, Expr::Name(found) if found == name)
-        || node.expr.children().any(|child| names(child, name))
+/// The type of the elements of a list, if they are of one.
+pub(super) fn element<'s>(types: &[Ty<'s>]) -> Ty<'s> {
+    let Some(first) = types.first() else { return Ty::Any };
+    let is_one = types.iter().all(|ty| ty.may_be(first));
+    let is_known = !matches!(first, Ty::Message(_)) || !types.iter().any(|ty| matches!(ty, Ty::Any));
+    if is_one && is_known { first.clone() } else { Ty::Any }
 }

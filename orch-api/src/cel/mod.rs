@@ -139,26 +139,17 @@ pub(crate) fn refused(text: &str, names: &[&str], expected: Expected) -> Option<
     // Of what stands in an object nobody knows the type, and that is not the type that is wanted.
     let is =
         |wanted: &Ty<'_>| if matches!(ty, Ty::Any) { !is_of_an_object(&node) } else { ty.may_be(wanted) };
+    let is_exactly = |wanted: Ty<'_>| ty.name() == wanted.name();
     let message = |name: &str| Ty::Message(name.to_owned());
     let (fits, what) = match expected {
         Expected::Any => return None,
-        Expected::JsonPatch => (
-            makes_a(&node, &ty, &Ty::List(Box::new(message(JSON_PATCH)))),
-            "must evaluate to list(JSONPatch)",
-        ),
-        Expected::ApplyConfiguration => (makes_a(&node, &ty, &message(OBJECT)), "must evaluate to Object"),
-        Expected::Bool => (is(&Ty::BOOL), "must evaluate to bool"),
-        Expected::Text => (is(&Ty::TEXT), "must evaluate to string"),
-        Expected::TextOrNull => {
-            (is(&Ty::TEXT) || is(&Ty::Plain("null")), "must evaluate to one of [string null_type]")
-        }
+        Expected::JsonPatch => (is_exactly(Ty::List(Box::new(message(JSON_PATCH)))), "list(JSONPatch)"),
+        Expected::ApplyConfiguration => (is_exactly(message(OBJECT)), "Object"),
+        Expected::Bool => (is(&Ty::BOOL), "bool"),
+        Expected::Text => (is(&Ty::TEXT), "string"),
+        Expected::TextOrNull => (is(&Ty::TEXT) || is(&Ty::Plain("null")), "one of [string null_type]"),
     };
-    (!fits).then(|| what.to_owned())
-}
-
-/// Whether an expression is of exactly that type. Variables may be of any.
-fn makes_a(node: &Node, ty: &Ty<'_>, wanted: &Ty<'_>) -> bool {
-    ty.name() == wanted.name() || ty.may_be(wanted) && messages::names(node, "variables")
+    (!fits).then(|| format!("must evaluate to {what} but got {}", ty.declared()))
 }
 
 /// Whether an expression only looks into an object of any kind. Variables and what is known of a request have types.

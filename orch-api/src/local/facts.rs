@@ -119,13 +119,17 @@ impl<'a> Facts<'a> {
 
     /// An object, if it is there.
     pub(super) async fn find(&mut self, key: &Key) -> Result<Option<Live>> {
-        let found = match self.api.shared.store.get(key, Revision::ZERO).await {
-            Ok(live) => Some(live),
-            Err(Error::NotFound { .. }) => None,
-            Err(error) => return Err(error),
-        };
+        let found = self.stored(key).await?;
         self.found(|| Fact::Object(key.clone(), revision(found.as_ref())));
         Ok(found)
+    }
+
+    async fn stored(&self, key: &Key) -> Result<Option<Live>> {
+        match self.api.shared.store.get(key, Revision::ZERO).await {
+            Ok(live) => Ok(Some(live)),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The state of a namespace, and the revision at which it has it.
@@ -133,7 +137,7 @@ impl<'a> Facts<'a> {
         if let Some(state) = self.namespaces.get(name) {
             return Ok(*state);
         }
-        let live = self.find(&Key::cluster(kind::NAMESPACES, name.clone())).await?;
+        let live = self.stored(&Key::cluster(kind::NAMESPACES, name.clone())).await?;
         let revision = revision(live.as_ref());
         let state = match live {
             None => NamespaceState::Absent,

@@ -1,18 +1,18 @@
 //! Creates that were done before: pods are made in classes, and what is the same for a class is worked out once.
 //!
-//! A create whose tree others hold too, and which leaves the name to the key or to the server, is one of many. The second of
-//! them is prepared: decoding, defaults, admission, rules, managed fields and encoding are done in it, and those that follow
+//! A create whose tree others hold too, and which leaves the name to the key or to the server, is one of many. While more may
+//! come, the second of them is prepared: decoding, defaults, admission, rules, managed fields and encoding are done in it, and those that follow
 //! are cast in its mould. Not a cache of objects, and not a shorter way around a rule: what a create may not know beforehand
 //! (its namespace, its name, quotas, whether it is there already) is judged each time, and a preparation holds only while
 //! everything that it read from the store is as it was. Invariant: a prepared create makes what the same create makes without.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use orch_core::object::{Cast, Mould};
-use orch_core::{Kind, Live, Result, Str, Write, kind, names};
+use orch_core::object::{Cast, Mould, Part};
+use orch_core::{FieldValidation, Kind, Live, Result, Str, Write, WriteOptions, kind, names};
 use serde_json::Value;
 
 use super::batch::{Commit, Of, Step};
@@ -20,8 +20,11 @@ use super::facts::{Fact, Facts};
 use super::{metadata, service_account};
 use crate::tree::{Get, Tree};
 
-/// Classes kept: as many as controllers scale up at once. Each keeps the tree of a pod and its bytes, some 25 KB.
+/// Classes kept: as many as controllers scale up at once.
 const CLASSES: usize = 16;
+
+/// Bytes of an object of a class that is prepared: few pods have more.
+const MAX_BYTES: usize = 16 << 10;
 
 /// Whether creates of a kind are prepared: of those that are made in masses.
 pub(crate) fn is_prepared(kind: Kind) -> bool {
@@ -35,24 +38,32 @@ pub(super) struct Classes(Mutex<VecDeque<Class>>);
 /// Creates of the same tree.
 #[derive(Clone)]
 struct Class {
-    /// Held here, so that no other tree ever has its address.
-    tree: Arc<Value>,
+    /// Known by its address, which no other tree has while this is here.
+    tree: Weak<Value>,
     namespace: Str,
     manager: Option<Str>,
+    validation: FieldValidation,
     /// Absent until the class is met again.
     prepared: Option<Arc<Prepared>>,
 }
 
 impl Class {
     fn of(tree: &Arc<Value>, write: &Write) -> Self {
-        let (namespace, manager) = (write.key.namespace.clone(), write.options.field_manager.clone());
-        Self { tree: Arc::clone(tree), namespace, manager, prepared: None }
+        let WriteOptions { field_manager, field_validation, .. } = &write.options;
+        Self {
+            tree: Arc::downgrade(tree),
+            namespace: write.key.namespace.clone(),
+            manager: field_manager.clone(),
+            validation: *field_validation,
+            prepared: None,
+        }
     }
 
     fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.tree, &other.tree)
+        Weak::ptr_eq(&self.tree, &other.tree)
             && self.namespace == other.namespace
             && self.manager == other.manager
+            && self.validation == other.validation
     }
 }
 
@@ -70,8 +81,8 @@ impl Classes {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is known of a class, which is the newest now.
-    fn meet(&self, class: Class) -> Known {
+    /// What is known of a class, which is the newest now. One that nobody else can come with again is not taken in.
+    fn meet(&self, class: Class, goes_on: bool) -> Known {
         let mut all = self.locked();
         let place = all.iter().position(|known| known.is_same(&class));
         let met = place.and_then(|at| all.remove(at));
@@ -80,9 +91,11 @@ impl Classes {
             Some(Class { prepared: None, .. }) => Known::Met,
             Some(Class { prepared: Some(prepared), .. }) => Known::Prepared(Arc::clone(prepared)),
         };
-        all.push_front(met.unwrap_or(class));
+        if goes_on {
+            all.push_front(met.unwrap_or(class));
+        }
         let oldest = (all.len() > CLASSES).then(|| all.pop_back());
-        // Nobody waits while a tree is given back.
+        // Nobody waits while trees are given back.
         drop(all);
         drop(oldest);
         known
@@ -105,6 +118,8 @@ struct Prepared {
     prefix: String,
     managed: Option<Managed>,
     rests_on: Vec<Fact>,
+    /// Trees of the parts that are the same in all of the class: whoever looks at its objects in the process decodes nothing.
+    parts: Vec<(Part, Arc<Value>)>,
 }
 
 /// The managed fields of a class, but for the time in them.
@@ -145,6 +160,12 @@ impl Prepared {
     /// otherwise.
     fn of(tree: &Value, answer: &Live, rests_on: Vec<Fact>) -> Option<Self> {
         let made = answer.tree_at_hand()?;
+        // Claims of such volumes have names that begin with that of the pod.
+        let is_own = |volume: &Value| volume.at("ephemeral").is_some();
+        let volumes = made.at("spec").map_or(&[][..], |spec| spec.list("volumes"));
+        if answer.body().len() > MAX_BYTES || volumes.iter().any(is_own) {
+            return None;
+        }
         let mark = made.object_at("spec").and_then(service_account::token_volume);
         if tree.object_at("spec").and_then(service_account::token_volume).is_some() {
             return None;
@@ -155,7 +176,12 @@ impl Prepared {
         };
         let prefix = tree.object_at("metadata").map_or("", |head| head.text("generateName")).to_owned();
         let mould = Mould::of(answer.object(), mark)?;
-        Some(Self { mould, has_mark: mark.is_some(), prefix, managed, rests_on })
+        let has_mark = mark.is_some();
+        let is_common = |(part, _): &(Part, &str)| *part != Part::Spec || !has_mark;
+        let part = |(part, name)| Some((part, Arc::new(made.at(name)?.clone())));
+        let parts = [(Part::Spec, "spec"), (Part::Status, "status")];
+        let parts = parts.into_iter().filter(is_common).filter_map(part).collect();
+        Some(Self { mould, has_mark, prefix, managed, rests_on, parts })
     }
 }
 
@@ -170,7 +196,8 @@ impl Of<'_> {
             return Ok(None);
         }
         let (class, classes) = (Class::of(tree, self.write), &self.api.shared.classes);
-        match classes.meet(class.clone()) {
+        let goes_on = Arc::strong_count(tree) > 1;
+        match classes.meet(class.clone(), goes_on) {
             Known::Nothing => return Ok(None),
             Known::Prepared(prepared) => {
                 if let Some(step) = self.cast(&prepared, facts).await? {
@@ -178,6 +205,9 @@ impl Of<'_> {
                 }
             }
             Known::Met => {}
+        }
+        if !goes_on {
+            return Ok(None);
         }
         facts.record();
         let step = self.begin(Value::clone(tree).into(), facts).await;
@@ -195,11 +225,12 @@ impl Of<'_> {
             "" => !head.is_unset("generateName"),
             name => names::dns1123_label(name).is_ok(),
         };
+        // Managed fields that a client sends stand in an order that depends on the time.
+        let is_plain = |head: &Tree| head.is_unset("name") && !head.contains_key("managedFields");
         is_prepared(self.info.kind)
-            && Arc::strong_count(tree) > 1
             && !self.is_untracked
             && self.form.is_none()
-            && tree.object_at("metadata").is_some_and(|head| head.is_unset("name") && is_named(head))
+            && tree.object_at("metadata").is_some_and(|head| is_plain(head) && is_named(head))
     }
 
     /// `None` when the preparation does not hold any more.
@@ -218,7 +249,9 @@ impl Of<'_> {
         let managed = prepared.managed.as_ref().map(|managed| managed.at(created));
         let cast = Cast { name: &name, uid: &uid, created, mark: &mark, managed };
         let Some(object) = prepared.mould.cast(&cast) else { return Ok(None) };
-        let commit = Commit::create(Live::shared(object));
+        let with = |live: Live, (part, tree): &(Part, Arc<Value>)| live.knowing(*part, Arc::clone(tree));
+        let live = prepared.parts.iter().fold(Live::shared(object), with);
+        let commit = Commit::create(live);
         let commit = match namespace {
             Some((key, revision)) => commit.given(key, revision),
             None => commit,

@@ -8,7 +8,8 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use orch_core::names;
+use orch_core::object::Part;
+use orch_core::{Live, names};
 use serde_json::Value;
 
 use super::call::Call;
@@ -35,8 +36,8 @@ pub(super) struct Form {
     first: Box<str>,
     /// Without a name; absent until the form is met again.
     tree: OnceLock<Arc<Value>>,
-    /// Those of the last object that was looked at.
-    warnings: Mutex<Vec<String>>,
+    /// What there was to say of an object, with the status that it shares with all that are made like it.
+    warnings: Mutex<Option<(Arc<Value>, Vec<String>)>>,
 }
 
 /// Where a body was sent to.
@@ -67,12 +68,9 @@ impl Form {
             "" => (body, &b""[..]),
             name if place.sent == Sent::Json && is_plain(name) => {
                 let quoted = format!("\"{name}\"");
-                let mut windows = body.windows(quoted.len());
-                let at = windows.position(|window| window == quoted.as_bytes())? + 1;
-                if windows.any(|window| window == quoted.as_bytes()) {
-                    return None;
-                }
-                (&body[..at], &body[at + name.len()..])
+                let mut places = std::str::from_utf8(body).ok()?.match_indices(&quoted);
+                let (Some((at, _)), None) = (places.next(), places.next()) else { return None };
+                (&body[..=at], &body[at + 1 + name.len()..])
             }
             _ => return None,
         };
@@ -98,18 +96,23 @@ impl Form {
         self.place == other.place && self.before == other.before && self.after == other.after
     }
 
-    /// What there is to say about an object that was made of it: nothing is looked at again where the Api made it as the one
-    /// before.
-    pub(super) fn warnings(
-        &self,
-        object: Option<&Value>,
-        of: impl FnOnce(&Value) -> Vec<String>,
-    ) -> Vec<String> {
-        let mut known = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(object) = object {
-            *known = of(object);
+    /// What there is to say about an object that was made of it. Objects that the Api makes from one preparation share the tree of
+    /// their status: only the first of them is looked at.
+    pub(super) fn warnings(&self, live: &Live, of: impl FnOnce(&Value) -> Vec<String>) -> Vec<String> {
+        if let Some(whole) = live.tree_at_hand() {
+            return of(&whole);
         }
-        known.clone()
+        let status = live.part_tree(Part::Status);
+        let Some(status) = status.alone() else { return of(&live.tree()) };
+        let mut known = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*known {
+            Some((like, warnings)) if Arc::ptr_eq(like, status) => warnings.clone(),
+            _ => {
+                let warnings = of(&live.tree());
+                *known = Some((Arc::clone(status), warnings.clone()));
+                warnings
+            }
+        }
     }
 }
 

@@ -77,6 +77,6 @@ async fn create_again(
     let live = grants::write(&call, write, Doing::Write).await?;
     let kind = call.info.kind;
     let of = |object: &Value| warnings::of(kind, object, Act::Create);
-    call.warnings.extend(form.warnings(live.tree_at_hand().as_deref(), of));
+    call.warnings.extend(form.warnings(&live, of));
     output::object(&call, 201, live.object())
 }

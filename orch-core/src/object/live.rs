@@ -95,17 +95,34 @@ impl Live {
     /// ```
     #[must_use]
     pub fn spliced(object: Object, part: Part, tree: Arc<Value>) -> Self {
-        let live = Self::shared(object);
-        if let Some(trees) = &live.trees {
-            trees.of(part).get_or_init(|| tree);
-        }
-        live
+        Self::shared(object).knowing(part, tree)
     }
 
     /// An object whose writer had no tree in hand: the first who asks decodes it for all that share the event.
     #[must_use]
     pub fn shared(object: Object) -> Self {
         Self { object, trees: Some(Arc::default()) }
+    }
+
+    /// The same, knowing the tree of one part already; objects may share it. What is decoded already stays.
+    ///
+    /// ```
+    /// # use orch_core::object::Part;
+    /// # use orch_core::{Live, Object, Registry, kind};
+    /// # use serde_json::{Value, json};
+    /// # use std::sync::Arc;
+    /// # let info = Registry::built_in().get(kind::PODS).unwrap();
+    /// let spec = Arc::new(json!({"nodeName": "n1"}));
+    /// let pod = |name: &str| json!({"metadata": {"name": name, "namespace": "b"}, "spec": Value::clone(&spec)});
+    /// let live = |name: &str| Live::shared(Object::encode(&info, &pod(name)).unwrap()).knowing(Part::Spec, Arc::clone(&spec));
+    /// assert!(std::ptr::eq(&*live("a").part_tree(Part::Spec), &*live("b").part_tree(Part::Spec)));
+    /// ```
+    #[must_use]
+    pub fn knowing(self, part: Part, tree: Arc<Value>) -> Self {
+        if let Some(trees) = &self.trees {
+            trees.of(part).get_or_init(|| tree);
+        }
+        self
     }
 
     /// The stored state.

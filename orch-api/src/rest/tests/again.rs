@@ -47,18 +47,37 @@ const QUERIES: [&str; 6] = [
 #[derive(Clone, Debug)]
 struct Sent {
     form: usize,
-    word: usize,
+    word: String,
     query: usize,
     namespace: &'static str,
     media: &'static str,
+}
+
+/// Mostly names that were not there before.
+fn word() -> impl Strategy<Value = String> {
+    prop_oneof![4 => "[p-r][0-9]", 1 => prop::sample::select(&WORDS[..]).prop_map(str::to_owned)]
 }
 
 fn sent() -> impl Strategy<Value = Sent> {
     let namespace = prop_oneof![9 => Just("default"), 1 => Just("kube-system"), 1 => Just("nowhere")];
     let media = prop_oneof![9 => Just("application/json"), 1 => Just("application/yaml")];
     let query = prop_oneof![5 => Just(0_usize), 5 => 1..QUERIES.len()];
-    (0..FORMS.len(), 0..WORDS.len(), query, namespace, media)
-        .prop_map(|(form, word, query, namespace, media)| Sent { form, word, query, namespace, media })
+    (0..FORMS.len(), word(), query, namespace, media).prop_map(|(form, word, query, namespace, media)| Sent {
+        form,
+        word,
+        query,
+        namespace,
+        media,
+    })
+}
+
+/// A range of limits that makes pods without limits such that there is something to say of them, while it is there.
+async fn turn_limits(server: &Server) {
+    let ranges = "/api/v1/namespaces/default/limitranges";
+    let range = json!({"metadata": {"name": "r"}, "spec": {"limits": [{"type": "Container", "default": {"memory": "100m"}}]}});
+    if server.post(ranges, range).await.code == 409 {
+        server.delete(&format!("{ranges}/r"), None).await.expect(200);
+    }
 }
 
 /// What came of the requests; `are_alone`: no two bodies are of one form.
@@ -76,7 +95,10 @@ fn play(all: &[Sent], are_alone: bool) -> Vec<String> {
             server.post(&path, account).await;
         }
         for (at, sent) in all.iter().enumerate() {
-            let body = FORMS[sent.form].replace("WORD", WORDS[sent.word]);
+            if sent.word == "r0" || sent.word == "q0" {
+                turn_limits(&server).await;
+            }
+            let body = FORMS[sent.form].replace("WORD", &sent.word);
             let body = if are_alone { body + &" ".repeat(at + 1) } else { body };
             let path = format!("/api/v1/namespaces/{}/pods{}", sent.namespace, QUERIES[sent.query]);
             let Answer { code, headers, raw, .. } =
@@ -90,7 +112,7 @@ fn play(all: &[Sent], are_alone: bool) -> Vec<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
     fn bodies_that_come_again_mean_what_they_mean_alone(all in prop::collection::vec(sent(), 1..40)) {
@@ -98,10 +120,10 @@ proptest! {
     }
 
     #[test]
-    fn so_do_many_of_few_forms(forms in prop::collection::vec(0..FORMS.len(), 1..3), words in prop::collection::vec(0..WORDS.len(), 1..60)) {
-        let of = |(at, word): (usize, &usize)| {
-            let form = forms[at % forms.len()];
-            Sent { form, word: *word, query: 0, namespace: "default", media: "application/json" }
+    fn so_do_many_of_few_forms(forms in prop::collection::vec(0..FORMS.len(), 1..3), words in prop::collection::vec((word(), 0..2_usize), 1..60)) {
+        let of = |(at, (word, query)): (usize, &(String, usize))| {
+            let (form, word) = (forms[at % forms.len()], word.clone());
+            Sent { form, word, query: *query, namespace: "default", media: "application/json" }
         };
         let all: Vec<Sent> = words.iter().enumerate().map(of).collect();
         prop_assert_eq!(play(&all, false), play(&all, true));

@@ -383,14 +383,16 @@ fn expressions_of_policies_and_conditions_compile() {
             &format!(
                 "{at}.expression: Invalid value: \"objekt.spec.replicas > 1\": {shown} 'objekt' (in container '')\n | objekt.spec.replicas > 1\n | ^"
             ),
-            &format!("{at}.messageExpression: Invalid value: \"1\": must evaluate to string"),
+            &format!("{at}.messageExpression: Invalid value: \"1\": must evaluate to string but got int"),
         ],
     );
     created(policy, with(json!({"expression": "request.dryRun", "messageExpression": "request.name"})), &[]);
     created(
         policy,
         with(json!({"expression": "object.spec.replicas"})),
-        &[&format!("{at}.expression: Invalid value: \"object.spec.replicas\": must evaluate to bool")],
+        &[&format!(
+            "{at}.expression: Invalid value: \"object.spec.replicas\": must evaluate to bool but got dyn"
+        )],
     );
     created(
         policy,
@@ -401,7 +403,9 @@ fn expressions_of_policies_and_conditions_compile() {
     );
     webhook_with(
         json!({"matchConditions": [{"name": "a", "expression": "'x'"}]}),
-        &["webhooks[0].matchConditions[0].expression: Invalid value: \"'x'\": must evaluate to bool"],
+        &[
+            "webhooks[0].matchConditions[0].expression: Invalid value: \"'x'\": must evaluate to bool but got string",
+        ],
     );
 }
 

@@ -45,7 +45,6 @@ fn expressions_that_make_patches_are_taken() {
         "has(object.spec.replicas) ? [JSONPatch{op: 'test', path: object.metadata.name, value: 1}] : []",
         "has(object.spec.replicas) ? [] : [JSONPatch{op: 'test'}] + [JSONPatch{?from: oldObject.metadata[?'name']}]",
         "object.spec.containers.map(c, JSONPatch{op: 'remove', path: c.name})",
-        "variables.ops",
         "[JSONPatch{op: 'add'}].filter(p, p.op == 'add')",
     ] {
         json(right, None);
@@ -54,7 +53,6 @@ fn expressions_that_make_patches_are_taken() {
         "Object{}",
         "Object{spec: Object.spec{replicas: object.spec.replicas % 2 == 0 ? 1 : 2}}",
         "Object{spec: Object.spec{containers: [Object.spec.containers{name: 'c', ?image: oldObject.?image}]}}",
-        "variables.ops",
     ] {
         apply(right, None);
     }
@@ -62,11 +60,30 @@ fn expressions_that_make_patches_are_taken() {
 
 #[test]
 fn expressions_that_make_something_else_are_refused() {
-    for wrong in ["[]", "[object.spec]", "object.spec.ops", "JSONPatch{op: 'add'}", "[1]", "Object{}"] {
-        json(wrong, Some("must evaluate to list(JSONPatch)"));
+    for (wrong, got) in [
+        ("[]", "list(dyn)"),
+        ("[object.spec]", "list(dyn)"),
+        ("object.spec.ops", "dyn"),
+        ("variables.ops", "dyn"),
+        ("JSONPatch{op: 'add'}", "JSONPatch"),
+        ("[1]", "list(int)"),
+        ("Object{}", "Object"),
+        ("[JSONPatch{op: 'add'}, object.spec]", "list(dyn)"),
+        ("[object.spec, JSONPatch{op: 'add'}]", "list(dyn)"),
+        ("[JSONPatch{op: 'add'}] + [object.spec]", "list(dyn)"),
+        ("has(object.spec) ? [JSONPatch{op: 'add'}] : object.spec", "dyn"),
+        ("[[JSONPatch{}]]", "list(list(JSONPatch))"),
+    ] {
+        json(wrong, Some(&format!("must evaluate to list(JSONPatch) but got {got}")));
     }
-    for wrong in ["Object.spec{}", "{'spec': 1}", "object", "[Object{}]"] {
-        apply(wrong, Some("must evaluate to Object"));
+    for (wrong, got) in [
+        ("Object.spec{}", "Object.spec"),
+        ("object", "dyn"),
+        ("[Object{}]", "list(Object)"),
+        ("has(object.spec) ? Object{} : object", "dyn"),
+        ("null", "null_type"),
+    ] {
+        apply(wrong, Some(&format!("must evaluate to Object but got {got}")));
     }
     for (text, name, at) in
         [("[Patch{op: 'add'}]", "Patch", 6), ("Objects{}", "Objects", 7), ("Object.spec{a: b}", "b", 15)]
@@ -76,6 +93,11 @@ fn expressions_that_make_something_else_are_refused() {
     for (text, at, why) in [
         ("[JSONPatch{op: 1}]", 13, "expected type of field 'op' is 'string' but provided type is 'int'"),
         ("[JSONPatch{to: 'a'}]", 13, "undefined field 'to'"),
+        (
+            "[JSONPatch{?op: 'add'}]",
+            14,
+            "expected type of field 'op' is 'optional_type(string)' but provided type is 'string'",
+        ),
         ("[JSONPatch{op 'a'}]", 14, "Syntax error: missing ':'"),
     ] {
         json(text, Some(&failed(text, at, why)));
