@@ -185,7 +185,7 @@ impl<'s> Walk<'s> {
                 Ok(Ty::Map(Box::new(Ty::Any)))
             }
             Expr::Message(name, fields) => {
-                let message = messages::made(node.at, name, self.makes == Makes::Messages)?;
+                let message = messages::made(node.at, name, self.makes)?;
                 for field in fields {
                     let given = self.ty(&field.value)?;
                     messages::takes(name, field, &given)?;

@@ -5,7 +5,7 @@
 //! no such expression is evaluated yet.
 
 use super::Fault;
-use super::check::{Found, Ty};
+use super::check::{Found, Makes, Ty};
 use super::parse::{Expr, Node};
 
 /// The type of a whole object, as an apply configuration is one.
@@ -43,8 +43,8 @@ fn is_known(name: &str) -> bool {
 }
 
 /// The type of a message that is made.
-pub(super) fn made<'s>(at: usize, name: &str, are_known: bool) -> Found<'s> {
-    if are_known && is_known(name) {
+pub(super) fn made<'s>(at: usize, name: &str, makes: Makes) -> Found<'s> {
+    if makes == Makes::Messages && is_known(name) {
         return Ok(Ty::Message(name.to_owned()));
     }
     Err(Fault::new(at, format!("undeclared reference to '{name}' (in container '')")))

@@ -266,7 +266,10 @@ impl Parser {
                 let index = self.expression()?;
                 self.expect("]")?;
                 node = self.node(at, Expr::Index(Box::new(node), Box::new(index), Access::Plain))?;
-            } else if let Some(name) = messages::name_of(&node.expr).filter(|_| self.takes("{")) {
+            } else if matches!(self.peek(), Some(Token::Sign("{")))
+                && let Some(name) = messages::name_of(&node.expr)
+            {
+                self.next += 1;
                 let fields = self.fields()?;
                 node = self.node(at, Expr::Message(name, fields))?;
             } else {

@@ -51,7 +51,8 @@ pub(super) struct Facts<'a> {
     /// What is read, or was, for who asked for it.
     recorded: Option<Vec<Fact>>,
     namespaces: BTreeMap<Str, (NamespaceState, Revision)>,
-    default_priority: Option<(Option<PriorityClass>, States)>,
+    priority_classes: Option<(Vec<Object>, States)>,
+    default_priority: Option<Option<PriorityClass>>,
     limits: BTreeMap<Str, (Arc<Vec<Value>>, States)>,
     kind: Option<(Arc<KindInfo>, Strategy)>,
 }
@@ -62,6 +63,7 @@ impl<'a> Facts<'a> {
             api,
             recorded: None,
             namespaces: BTreeMap::new(),
+            priority_classes: None,
             default_priority: None,
             limits: BTreeMap::new(),
             kind: None,
@@ -98,7 +100,7 @@ impl<'a> Facts<'a> {
             match fact {
                 Fact::Object(key, _) => drop(self.find(key).await?),
                 Fact::LimitRanges(namespace, _) => drop(self.limit_ranges(namespace).await?),
-                Fact::PriorityClasses(_) => drop(self.default_priority().await?),
+                Fact::PriorityClasses(_) => drop(self.priority_classes().await?),
             }
         }
         Ok(())
@@ -179,19 +181,27 @@ impl<'a> Facts<'a> {
         })
     }
 
+    async fn priority_classes(&mut self) -> Result<&[Object]> {
+        if self.priority_classes.is_none() {
+            let select = Select::kind(kind::PRIORITY_CLASSES);
+            let items = self.api.shared.store.list(&select, None, 0).await?.items;
+            let states = states(&items);
+            self.priority_classes = Some((items, states));
+        }
+        let (items, states) = self.priority_classes.as_ref().expect("it was read just now");
+        if let Some(recorded) = &mut self.recorded {
+            recorded.push(Fact::PriorityClasses(Arc::clone(states)));
+        }
+        Ok(items)
+    }
+
     /// The class of pods that name none: the global default with the lowest value
     /// (`plugin/pkg/admission/priority/admission.go`).
     pub(super) async fn default_priority(&mut self) -> Result<Option<PriorityClass>> {
-        let (default, states) = match &self.default_priority {
-            Some(known) => known.clone(),
-            None => {
-                let select = Select::kind(kind::PRIORITY_CLASSES);
-                let page = self.api.shared.store.list(&select, None, 0).await?;
-                let known = (default_of(&page.items), states(&page.items));
-                self.default_priority.insert(known).clone()
-            }
-        };
-        self.found(|| Fact::PriorityClasses(states));
+        let known = self.default_priority.clone();
+        let items = self.priority_classes().await?;
+        let default = known.unwrap_or_else(|| default_of(items));
+        self.default_priority = Some(default.clone());
         Ok(default)
     }
 
