@@ -84,7 +84,7 @@ impl Object {
         Self { at, values: Map::new(), entries: BTreeMap::new(), weight: LEAST_WEIGHT, height: 0 }
     }
 
-    /// Adds an entry to the object at `path`; the second one of a key is an error and left out.
+    /// Adds an entry to the object at `path`; the second one of a key is an error, and counts.
     pub(super) fn insert(
         &mut self,
         key: String,
@@ -93,16 +93,19 @@ impl Object {
         path: &str,
         errors: &mut Errors,
     ) {
+        self.weight += LEAST_WEIGHT + key.len() + value.weight;
+        self.height = self.height.max(value.height);
         match self.entries.entry(key) {
-            MapEntry::Occupied(first) => {
+            MapEntry::Occupied(mut first) => {
                 let (key, first_line) = (first.key().clone(), first.get().key.line);
                 let mut field = path.to_owned();
                 Step::Key(&key).append(&mut field);
-                errors.push(at, Some(&field), Reason::DuplicateKey { key, first_line });
+                let value_line = value.node.at.line;
+                first.get_mut().value = value.node;
+                self.values.insert(key.clone(), value.value);
+                errors.push(at, Some(&field), Reason::DuplicateKey { key, first_line, value_line });
             }
             MapEntry::Vacant(place) => {
-                self.weight += LEAST_WEIGHT + place.key().len() + value.weight;
-                self.height = self.height.max(value.height);
                 self.values.insert(place.key().clone(), value.value);
                 place.insert(Entry { key: at, value: value.node });
             }

@@ -51,6 +51,8 @@ pub enum Reason {
         key: String,
         /// Where it stands first.
         first_line: u32,
+        /// Where the value of this one begins.
+        value_line: u32,
     },
     /// A key is neither a string nor a number nor a boolean.
     #[error("a key must be a string, got {found}")]
@@ -99,6 +101,9 @@ pub enum Reason {
     },
 }
 
+/// Bytes of a path that is told: a path may be as long as the file, and every error has one.
+const MAX_PATH: usize = 16 << 10;
+
 /// The errors of one file, bounded.
 pub(super) struct Errors {
     source_name: Arc<str>,
@@ -111,9 +116,14 @@ impl Errors {
     }
 
     pub(super) fn push(&mut self, at: Position, field: Option<&str>, reason: Reason) {
+        // What ends the reading is told in any case.
+        if self.found.len() >= MAX_ERRORS && !matches!(reason, Reason::DuplicateKey { .. }) {
+            self.found.pop();
+        }
         if self.found.len() < MAX_ERRORS {
             let source_name = Arc::clone(&self.source_name);
-            self.found.push(Error { source_name, at, field: field.map(str::to_owned), reason });
+            let field = field.filter(|path| path.len() <= MAX_PATH).map(str::to_owned);
+            self.found.push(Error { source_name, at, field, reason });
         }
     }
 
@@ -130,6 +140,14 @@ impl Errors {
     /// Whether the text is not in the format at all.
     pub(super) fn is_syntax(&self) -> bool {
         self.found.iter().any(|error| matches!(error.reason, Reason::Syntax { .. }))
+    }
+
+    /// `value` if there are no errors but keys that stand twice, and those.
+    #[cfg(any(feature = "rest", feature = "remote"))]
+    pub(super) fn loosely<T>(mut self, value: T) -> Result<(T, Vec<Error>), Vec<Error>> {
+        self.found.sort_by_key(|error| error.at);
+        let is_twice = |error: &Error| matches!(error.reason, Reason::DuplicateKey { .. });
+        if self.found.iter().all(is_twice) { Ok((value, self.found)) } else { Err(self.found) }
     }
 
     /// `value` if there are no errors.

@@ -108,18 +108,19 @@ pub fn parse(source: &str, text: &[u8]) -> Result<Vec<Manifest>, Vec<Error>> {
     errors.or(manifests)
 }
 
-/// Reads one document of YAML as a tree, whatever it is; an empty one is `null`.
+/// Reads one document of YAML as a tree, whatever it is; an empty one is `null`. Of keys that stand twice the last one counts;
+/// they stand beside the tree.
 ///
 /// # Errors
 ///
-/// As [`parse`].
+/// As [`parse`], but for keys that stand twice.
 #[cfg(any(feature = "rest", feature = "remote"))]
-pub(crate) fn document(text: &[u8]) -> Result<Value, Vec<Error>> {
+pub(crate) fn document(text: &[u8]) -> Result<(Value, Vec<Error>), Vec<Error>> {
     let mut errors = error::Errors::new(Arc::from("body"));
     let text = String::from_utf8_lossy(text);
     let mut documents = yaml::documents(&text, &mut errors);
     let tree = if documents.is_empty() { Value::Null } else { documents.swap_remove(0).root.value };
-    errors.or(tree)
+    errors.loosely(tree)
 }
 
 fn documents(text: &str, errors: &mut error::Errors) -> Vec<build::Document> {

@@ -89,7 +89,7 @@ impl Kubeconfig {
             let all: Vec<String> = errors.iter().map(ToString::to_string).collect();
             wrong("the text", all.join("; "))
         };
-        let tree = crate::manifest::document(text.as_bytes()).map_err(unread)?;
+        let (tree, _) = crate::manifest::document(text.as_bytes()).map_err(unread)?;
         let context = named(&tree, "contexts", "context", tree.text("current-context"))?;
         let cluster = named(&tree, "clusters", "cluster", context.text("cluster"))?;
         let user = match context.text("user") {

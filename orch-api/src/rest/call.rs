@@ -5,6 +5,7 @@ use std::sync::Arc;
 use orch_core::{Api, Error, FieldValidation, Key, KindInfo, Object, Select, Subresource};
 use serde_json::Value;
 
+use super::decode;
 use super::metrics::Place;
 use super::negotiate::Form;
 use super::service::Shared;
@@ -114,7 +115,7 @@ impl Call {
     pub(super) fn strict(
         &mut self,
         kind: &str,
-        found: Vec<String>,
+        found: &[String],
         validation: FieldValidation,
     ) -> Result<(), Status> {
         match validation {
@@ -123,7 +124,7 @@ impl Call {
                 Err(self.undecoded(kind, &why))
             }
             FieldValidation::Warn => {
-                self.warnings.extend(found);
+                self.warnings.extend(found.iter().flat_map(|fault| decode::warnings(fault)));
                 Ok(())
             }
             _ => Ok(()),

@@ -18,6 +18,7 @@ use super::status::Status;
 use super::{go_json, protobuf};
 use crate::manifest;
 use crate::schema::{Definition, MAX_DEPTH, Type, TypeRef};
+use crate::validate::quote;
 
 /// Strict faults reported: Kubernetes' own bound.
 const MAX_FAULTS: usize = 100;
@@ -35,7 +36,7 @@ const SUMMARY: usize = 30;
 #[derive(Debug, Default)]
 pub(super) struct Decoded {
     pub(super) tree: Value,
-    /// `unknown field "spec.nope"` and `duplicate field "data.a"`.
+    /// `unknown field "spec.nope"` and `duplicate field "data.a"`; of YAML the keys that stand twice come first, in one text.
     pub(super) strict: Vec<String>,
     /// Why the tree does not fit its type.
     pub(super) misfit: Option<String>,
@@ -81,7 +82,12 @@ fn decode_with(walk: Walk, text: &[u8], sent: Sent, ty: Option<TypeRef>) -> Resu
     match sent {
         Sent::Json => json_of(walk, text, ty),
         // As `sigs.k8s.io/yaml`: to JSON first.
-        Sent::Yaml => json_of(walk, yaml(text)?.to_string().as_bytes(), ty),
+        Sent::Yaml => {
+            let (tree, twice) = yaml(text)?;
+            let mut decoded = json_of(walk, tree.to_string().as_bytes(), ty)?;
+            decoded.strict.splice(0..0, twice);
+            Ok(decoded)
+        }
         // Fields that are not known are no fault there, and values of other types do not decode.
         Sent::Protobuf => match protobuf::decode(text) {
             Ok(tree) => Ok(Decoded { tree, ..Decoded::default() }),
@@ -114,17 +120,44 @@ fn read<'de, R: Read<'de>>(
     Ok(tree)
 }
 
-/// One document of YAML.
-fn yaml(text: &[u8]) -> Result<Value, String> {
-    manifest::document(text).map_err(|errors| {
+/// One document of YAML, and what a strict reader says of the keys that stand in it twice.
+fn yaml(text: &[u8]) -> Result<(Value, Option<String>), String> {
+    let (tree, twice) = manifest::document(text).map_err(|errors| {
         // The first line goes without its number, as upstream's parser has it.
         let told = |error: &manifest::Error| match error.at.line {
             1 => error.reason.to_string(),
             line => format!("line {line}: {}", error.reason),
         };
-        let all: Vec<_> = errors.iter().map(told).collect();
+        let is_other =
+            |error: &&manifest::Error| !matches!(error.reason, manifest::Reason::DuplicateKey { .. });
+        let all: Vec<_> = errors.iter().filter(is_other).map(told).collect();
         format!("yaml: {}", all.join(", "))
-    })
+    })?;
+    let told = |error: &manifest::Error| match &error.reason {
+        manifest::Reason::DuplicateKey { key, value_line, .. } => {
+            Some(format!("\n  line {value_line}: key {} already set in map", quote(key)))
+        }
+        _ => None,
+    };
+    let told: String = twice.iter().filter_map(told).collect();
+    Ok((tree, (!told.is_empty()).then(|| format!("{TWICE}{told}"))))
+}
+
+/// How a fault begins that tells keys of YAML that stand twice, each in a line.
+const TWICE: &str = "yaml: unmarshal errors:";
+
+/// A strict fault as warnings: each key that stands twice is one (`parseYAMLWarnings` of `endpoints/handlers/rest.go`).
+pub(super) fn warnings(fault: &str) -> Vec<String> {
+    match fault.strip_prefix(TWICE) {
+        Some(lines) => lines.trim_start().split('\n').map(|line| line.trim().to_owned()).collect(),
+        None => vec![fault.to_owned()],
+    }
+}
+
+/// Why an apply is refused that is read strictly, if a key stands in it twice.
+pub(super) fn refused_apply(strict: &[String]) -> Option<String> {
+    let twice = strict.iter().find(|fault| fault.starts_with(TWICE))?;
+    Some(format!("error strict decoding YAML: error converting YAML to JSON: {twice}"))
 }
 
 /// What is known of the shape of a value.

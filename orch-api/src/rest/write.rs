@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use super::access::{self, Attributes};
 use super::body::Answer;
 use super::call::{Call, api_version};
-use super::decode::{Decoded, decode, decode_patch, typeless, unrecognized};
+use super::decode::{Decoded, decode, decode_patch, refused_apply, typeless, unrecognized};
 use super::query::{Writing, parse_uint, write_options};
 use super::status::{Doing, Status};
 use super::warnings::{self, Act};
@@ -73,7 +73,7 @@ pub(super) fn object(
     if matches!(part, Subresource::None | Subresource::Status) {
         strict.extend(unknown(call, &decoded.tree));
     }
-    call.strict(&kind, strict, validation)?;
+    call.strict(&kind, &strict, validation)?;
     let mut tree = decoded.tree;
     if call.custom().is_some() && matches!(part, Subresource::None | Subresource::Status) {
         says_what_it_is(call, &tree)?;
@@ -335,10 +335,15 @@ fn patch_of(
             call.version()
         )));
     }
+    if options.field_validation == FieldValidation::Strict
+        && let Some(why) = refused_apply(&strict)
+    {
+        return Err(Status::bad_request(why));
+    }
     if options.field_validation == FieldValidation::Strict && !strict.is_empty() {
         return Err(refused(format!("strict decoding error: {}", strict.join(", "))));
     }
-    call.strict(&kind, strict, options.field_validation)?;
+    call.strict(&kind, &strict, options.field_validation)?;
     if ty == PatchType::Apply && part == Subresource::None {
         signers::check_subject(call, &call.request.target.name, &tree)?;
     }

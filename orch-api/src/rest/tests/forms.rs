@@ -66,3 +66,66 @@ fn an_event_has_two_groups() {
         server.get("/openapi/v3/apis/events.k8s.io/v1").await.expect(200);
     });
 }
+
+#[test]
+fn keys_of_yaml_that_stand_twice_are_refused_warned_about_or_let_through() {
+    const BODY: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: NAME, labels: {b: '1', b: '2'}}\ndata:\n  a: one\n  a: two\n  \
+                        c: x\n  a: three\nnope:\n  q: 1\nnope:\n  r: 2\n";
+    let told = [
+        r#"line 3: key "b" already set in map"#,
+        r#"line 6: key "a" already set in map"#,
+        r#"line 8: key "a" already set in map"#,
+        r#"line 12: key "nope" already set in map"#,
+    ];
+    let lines = format!("yaml: unmarshal errors:\n  {}", told.join("\n  "));
+    with(|server| async move {
+        let send = async |method: Method, path: &str, media: &str, name: &str| {
+            let body = BODY.replace("NAME", name);
+            server.send(method, path, &[("content-type", media)], body).await
+        };
+        let warnings = |answer: &Answer| -> Vec<String> {
+            let text = |text: &http::HeaderValue| {
+                let text =
+                    text.to_str().unwrap().strip_prefix("299 - \"").unwrap().strip_suffix('"').unwrap();
+                text.replace("\\\"", "\"")
+            };
+            answer.headers.get_all("warning").iter().map(text).collect()
+        };
+        let yaml = "application/yaml";
+        let refused =
+            send(Method::POST, &format!("{MAPS}?fieldValidation=Strict"), yaml, "a").await.expect(400);
+        let why = format!(
+            "ConfigMap in version \"v1\" cannot be handled as a ConfigMap: strict decoding error: {lines}, unknown field \"nope\""
+        );
+        assert_eq!(refused.text("/message"), why);
+        let ignored =
+            send(Method::POST, &format!("{MAPS}?fieldValidation=Ignore"), yaml, "a").await.expect(201);
+        assert!(warnings(&ignored).is_empty());
+        assert_eq!(
+            (ignored.text("/data/a"), ignored.text("/metadata/labels/b")),
+            ("three", "2"),
+            "the last one counts"
+        );
+        let warned = send(Method::PUT, &format!("{MAPS}/a"), yaml, "a").await.expect(200);
+        assert_eq!(warnings(&warned), [&told[..], &["unknown field \"nope\""]].concat());
+        let apply = "application/apply-patch+yaml";
+        let path = format!("{MAPS}/b?fieldManager=me");
+        let strict =
+            send(Method::PATCH, &format!("{path}&fieldValidation=Strict"), apply, "b").await.expect(400);
+        let why = format!("error strict decoding YAML: error converting YAML to JSON: {lines}");
+        assert_eq!(strict.text("/message"), why);
+    });
+}
+
+#[test]
+fn keys_that_stand_twice_in_what_is_applied_are_warned_about() {
+    with(|server| async move {
+        let body =
+            r#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"b"},"data":{"a":"1","a":"2"}}"#;
+        let media = [("content-type", "application/apply-patch+yaml")];
+        let path = format!("{MAPS}/b?fieldManager=me");
+        let applied = server.send(Method::PATCH, &path, &media, body).await.expect(201);
+        assert_eq!(applied.headers["warning"], r#"299 - "line 1: key \"a\" already set in map""#);
+        assert_eq!(applied.text("/data/a"), "2");
+    });
+}

@@ -112,7 +112,7 @@ fn a_kubeconfig_has_what_a_client_needs_and_is_its_owners_alone() {
         let path = std::env::temp_dir().join(format!("orch-kubeconfig-{}", std::process::id()));
         server.write_kubeconfig(&path, &authority, &admin).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
-        let tree = crate::manifest::document(text.as_bytes()).unwrap();
+        let (tree, _) = crate::manifest::document(text.as_bytes()).unwrap();
         assert_eq!(tree["clusters"][0]["cluster"]["server"], format!("https://{}", server.address()));
         assert!(tree["users"][0]["user"]["client-key-data"].as_str().unwrap().len() > 100);
         #[cfg(unix)]
