@@ -206,8 +206,8 @@ impl<'s> Walk<'s> {
             Expr::Binary(operator, both) => {
                 let (left, right) = (self.ty(&both[0])?, self.ty(&both[1])?);
                 let sum = binary(node.at, operator, &left, &right)?;
-                let is_list = *operator == "+" && matches!(sum, Ty::List(_));
-                Ok(if is_list { messages::either((&left, &both[0]), (&right, &both[1])) } else { sum })
+                let are_lists = *operator == "+" && matches!((&left, &right), (Ty::List(_), Ty::List(_)));
+                Ok(if are_lists { messages::either((&left, &both[0]), (&right, &both[1])) } else { sum })
             }
             Expr::Not(inner) => {
                 let inner = self.ty(inner)?;
@@ -436,6 +436,10 @@ pub(super) fn binary<'s>(at: usize, operator: &str, left: &Ty<'s>, right: &Ty<'s
             _ => Err(no_overload(at, "@in", &[left, right])),
         },
         _ => match (left, right) {
+            // What is added to a list is one of the same.
+            (Ty::Any, list @ Ty::List(_)) | (list @ Ty::List(_), Ty::Any) if operator == "+" => {
+                Ok(list.clone())
+            }
             (Ty::Any, other) | (other, Ty::Any) => {
                 Ok(if other.is_plain(&NUMBERS) { other.clone() } else { Ty::Any })
             }

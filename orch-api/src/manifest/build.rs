@@ -97,13 +97,17 @@ impl Object {
         self.height = self.height.max(value.height);
         match self.entries.entry(key) {
             MapEntry::Occupied(mut first) => {
-                let (key, first_line) = (first.key().clone(), first.get().key.line);
-                let mut field = path.to_owned();
-                Step::Key(&key).append(&mut field);
-                let value_line = value.node.at.line;
+                if errors.has_room() {
+                    let (key, first_line) = (first.key().clone(), first.get().key.line);
+                    let mut field = path.to_owned();
+                    Step::Key(&key).append(&mut field);
+                    let value_line = value.node.at.line;
+                    errors.push(at, Some(&field), Reason::DuplicateKey { key, first_line, value_line });
+                }
+                if let Some(place) = self.values.get_mut(first.key()) {
+                    *place = value.value;
+                }
                 first.get_mut().value = value.node;
-                self.values.insert(key.clone(), value.value);
-                errors.push(at, Some(&field), Reason::DuplicateKey { key, first_line, value_line });
             }
             MapEntry::Vacant(place) => {
                 self.values.insert(place.key().clone(), value.value);

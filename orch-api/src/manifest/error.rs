@@ -116,15 +116,22 @@ impl Errors {
     }
 
     pub(super) fn push(&mut self, at: Position, field: Option<&str>, reason: Reason) {
-        // What ends the reading is told in any case.
-        if self.found.len() >= MAX_ERRORS && !matches!(reason, Reason::DuplicateKey { .. }) {
+        if !self.has_room() {
+            let is_twice = |error: &Error| matches!(error.reason, Reason::DuplicateKey { .. });
+            // What ends the reading is told in any case, in place of a key that stands twice.
+            if matches!(reason, Reason::DuplicateKey { .. }) || !self.found.last().is_some_and(is_twice) {
+                return;
+            }
             self.found.pop();
         }
-        if self.found.len() < MAX_ERRORS {
-            let source_name = Arc::clone(&self.source_name);
-            let field = field.filter(|path| path.len() <= MAX_PATH).map(str::to_owned);
-            self.found.push(Error { source_name, at, field, reason });
-        }
+        let source_name = Arc::clone(&self.source_name);
+        let field = field.filter(|path| path.len() <= MAX_PATH).map(str::to_owned);
+        self.found.push(Error { source_name, at, field, reason });
+    }
+
+    /// Whether one more will be kept: what tells it may be long.
+    pub(super) fn has_room(&self) -> bool {
+        self.found.len() < MAX_ERRORS
     }
 
     /// An empty set for the same file, to try a format.
@@ -142,12 +149,14 @@ impl Errors {
         self.found.iter().any(|error| matches!(error.reason, Reason::Syntax { .. }))
     }
 
-    /// `value` if there are no errors but keys that stand twice, and those.
+    /// `value` if there are no errors but keys that stand twice, and those in the order in which objects end.
     #[cfg(any(feature = "rest", feature = "remote"))]
-    pub(super) fn loosely<T>(mut self, value: T) -> Result<(T, Vec<Error>), Vec<Error>> {
-        self.found.sort_by_key(|error| error.at);
+    pub(super) fn loosely<T>(self, value: T) -> Result<(T, Vec<Error>), Vec<Error>> {
         let is_twice = |error: &Error| matches!(error.reason, Reason::DuplicateKey { .. });
-        if self.found.iter().all(is_twice) { Ok((value, self.found)) } else { Err(self.found) }
+        if self.found.iter().all(is_twice) {
+            return Ok((value, self.found));
+        }
+        self.or(()).map(|()| (value, Vec::new()))
     }
 
     /// `value` if there are no errors.

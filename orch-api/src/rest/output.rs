@@ -3,6 +3,7 @@
 //! The bytes at rest are what is sent, with the revision spliced in: nothing is decoded for JSON. Not the columns of tables.
 //! Invariant: an object stands in an answer as it was at its revision.
 
+use std::collections::HashSet;
 use std::vec::IntoIter;
 
 use bytes::Bytes;
@@ -53,9 +54,11 @@ pub(super) fn warn(call: &Call, response: Response<Body>) -> Response<Body> {
     warned(&call.warnings, response)
 }
 
+/// Each is told once, however often it was found (`apiserver/pkg/endpoints/filters/warning.go`).
 fn warned(warnings: &[String], mut response: Response<Body>) -> Response<Body> {
-    let length = |text: &String| text.chars().count();
-    let is_too_much = warnings.iter().map(length).sum::<usize>() > MAX_WARNED;
+    let mut seen = HashSet::new();
+    let warnings: Vec<&String> = warnings.iter().filter(|text| seen.insert(*text)).collect();
+    let is_too_much = warnings.iter().map(|text| text.chars().count()).sum::<usize>() > MAX_WARNED;
     let mut written = 0;
     for warning in warnings {
         let warning: String = match is_too_much {
@@ -63,7 +66,7 @@ fn warned(warnings: &[String], mut response: Response<Body>) -> Response<Body> {
             true => warning.chars().take(MAX_WARNING).collect(),
             false => warning.clone(),
         };
-        written += length(&warning);
+        written += warning.chars().count();
         let text = warning.replace('\\', "\\\\").replace('"', "\\\"");
         if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{text}\"")) {
             response.headers_mut().append(WARNING, value);

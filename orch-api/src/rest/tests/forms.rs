@@ -120,12 +120,28 @@ fn keys_of_yaml_that_stand_twice_are_refused_warned_about_or_let_through() {
 #[test]
 fn keys_that_stand_twice_in_what_is_applied_are_warned_about() {
     with(|server| async move {
-        let body =
-            r#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"b"},"data":{"a":"1","a":"2"}}"#;
+        let body = r#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"b"},"data":{"a":"1","a":"3","a":"2"}}"#;
         let media = [("content-type", "application/apply-patch+yaml")];
         let path = format!("{MAPS}/b?fieldManager=me");
         let applied = server.send(Method::PATCH, &path, &media, body).await.expect(201);
+        assert_eq!(applied.headers.get_all("warning").iter().count(), 1, "each is told once");
         assert_eq!(applied.headers["warning"], r#"299 - "line 1: key \"a\" already set in map""#);
         assert_eq!(applied.text("/data/a"), "2");
+    });
+}
+
+#[test]
+fn what_ends_the_reading_is_told_behind_many_keys_that_stand_twice() {
+    with(|server| async move {
+        let twice: String = (0..5_000).map(|_| "  a: 1\n").collect();
+        let yaml = [("content-type", "application/yaml")];
+        let body = format!("metadata:\n  name: a\ndata:\n{twice}  b: [\n");
+        let answer = server.send(Method::POST, MAPS, &yaml, body).await.expect(400);
+        assert!(answer.text("/message").contains("yaml: line 500"), "{}", answer.raw);
+        // What is told of each has the path, and is not made for those that are not told.
+        let path: String = (0..60).map(|at| format!("{}{}:\n", " ".repeat(at), "k".repeat(900))).collect();
+        let body = format!("metadata: {{name: b}}\n{path}{}{{{}}}\n", " ".repeat(60), "a,".repeat(1 << 16));
+        let answer = server.send(Method::POST, MAPS, &yaml, body).await.expect(201);
+        assert!(answer.headers.get_all("warning").iter().count() <= 101);
     });
 }

@@ -45,6 +45,8 @@ fn expressions_that_make_patches_are_taken() {
         "has(object.spec.replicas) ? [JSONPatch{op: 'test', path: object.metadata.name, value: 1}] : []",
         "has(object.spec.replicas) ? [] : [JSONPatch{op: 'test'}] + [JSONPatch{?from: oldObject.metadata[?'name']}]",
         "object.spec.containers.map(c, JSONPatch{op: 'remove', path: c.name})",
+        "variables.ops + [JSONPatch{op: 'add'}]",
+        "[JSONPatch{op: 'add'}] + object.spec.ops",
         "[JSONPatch{op: 'add'}].filter(p, p.op == 'add')",
     ] {
         json(right, None);
