@@ -5,7 +5,7 @@
 //! for every object.
 
 use super::Fault;
-use super::messages;
+use super::messages::{self, Makes};
 use super::parse::{Access, Binding, Each, Expr, Kind, Literal, Node};
 use super::signatures::{JSON_PATCH_LIBRARY, called, library_of};
 use super::value::{type_named, unescaped};
@@ -131,14 +131,6 @@ pub(super) fn check<'s>(
 pub(super) fn names_of<'s>(this: &Ty<'s>, is_optional: bool) -> Vec<(String, Ty<'s>)> {
     let old = if is_optional { Ty::Optional(Box::new(this.clone())) } else { this.clone() };
     vec![("self".to_owned(), this.clone()), ("oldSelf".to_owned(), old)]
-}
-
-/// What an expression can make besides values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Makes {
-    Values,
-    /// Objects and patches of them.
-    Messages,
 }
 
 struct Walk<'s> {

@@ -5,7 +5,7 @@
 //! no such expression is evaluated yet.
 
 use super::Fault;
-use super::check::{Found, Makes, Ty};
+use super::check::{Found, Ty};
 use super::parse::{Expr, Node};
 
 /// The type of a whole object, as an apply configuration is one.
@@ -13,6 +13,14 @@ pub(super) const OBJECT: &str = "Object";
 
 /// The type of one operation of a JSON patch.
 pub(super) const JSON_PATCH: &str = "JSONPatch";
+
+/// What an expression can make besides values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Makes {
+    Values,
+    /// Objects and patches of them.
+    Messages,
+}
 
 /// A field that is set in a message.
 #[derive(Clone, Debug)]

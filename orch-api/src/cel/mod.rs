@@ -23,7 +23,6 @@ mod signatures;
 mod tests;
 mod value;
 
-use check::Makes;
 pub(crate) use check::{Root, Ty};
 pub(crate) use cost::most_elements;
 pub(crate) use value::{RESERVED, Val};
@@ -31,7 +30,7 @@ pub(crate) use value::{RESERVED, Val};
 use serde_json::Value;
 
 use self::eval::Scope;
-use self::messages::{JSON_PATCH, OBJECT};
+use self::messages::{JSON_PATCH, Makes, OBJECT};
 use self::parse::{Expr, Node};
 use crate::custom::schema::Schema;
 
