@@ -1,8 +1,8 @@
 //! Creates that were done before: pods are made in classes, and what is the same for a class is worked out once.
 //!
 //! A create whose tree others hold too, and which leaves the name to the key or to the server, is one of many. While more may
-//! come, the second of them is prepared: decoding, defaults, admission, rules, managed fields and encoding are done in it, and those that follow
-//! are cast in its mould. Not a cache of objects, and not a shorter way around a rule: what a create may not know beforehand
+//! come, the second of them is prepared: defaults, admission, rules, managed fields and encoding are done in it, and those that
+//! follow are cast in its mould. Not a cache of objects, and not a shorter way around a rule: what a create may not know beforehand
 //! (its namespace, its name, quotas, whether it is there already) is judged each time, and a preparation holds only while
 //! everything that it read from the store is as it was. Invariant: a prepared create makes what the same create makes without.
 

@@ -25,16 +25,15 @@ pub(super) async fn create(mut call: Call, part: Subresource, body: Bytes) -> An
         return create_again(call, &form, (tree, name), options).await;
     }
     let tree = object(&mut call, part, &body, options.field_validation)?;
+    let name = tree.object_at("metadata").map_or("", |metadata| metadata.text("name"));
     // Who wishes to hear of no fault is not told whether there was one.
     let is_sound = call.warnings.is_empty() && options.field_validation != FieldValidation::Ignore;
     if is_whole
         && is_sound
         && let Some((form, shared)) = call.shared.again.learn(&call, &body, &tree)
     {
-        let name = tree.object_at("metadata").map_or("", |metadata| metadata.text("name"));
         return create_again(call, &form, (shared, name), options).await;
     }
-    let name = tree.object_at("metadata").map_or("", |metadata| metadata.text("name"));
     let key = if is_whole { call.named(name) } else { call.key() };
     if is_whole {
         signers::check_subject(&call, name, &tree)?;
